@@ -1,0 +1,1 @@
+"""This program beside its peers, in one run: `python -m benchmarks`."""

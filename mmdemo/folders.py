@@ -1,0 +1,122 @@
+"""A model given as the path of a folder: the row that its `config.json` tells; and how large a folder is.
+
+Nothing is loaded here. The key of such a row is `folder:` and the path: it never names a place in the cache, so
+removing models from the cache cannot touch the folder.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from mmdemo.errors import WeightsError
+from mmdemo.specs import STYLES, Local, ModelSpec, Task
+
+PREFIX = "folder:"
+SPEECH = ("whisper", "moonshine", "speech_to_text", "parakeet", "speecht5")
+"""Beginnings of `model_type` in configurations of models that hear."""
+
+
+def path_in(name: str) -> Path | None:
+    """The absolute path of the folder that `name` is the path of, if there is one with a checkpoint."""
+    if not name.startswith(PREFIX) and not any(separator in name for separator in "/\\"):
+        return None
+    path = Path(name.removeprefix(PREFIX)).expanduser()
+    there = path.is_dir() and ((path / "config.json").is_file() or any(path.glob("*.gguf")))
+    return path.resolve() if there else None
+
+
+def spec_of(folder: Path) -> ModelSpec:
+    """A row for the checkpoint in `folder`.
+
+    Raises:
+        WeightsError: if its configuration cannot be read, or tells of a model that no engine here runs.
+    """
+    backend, task = engine_of(folder)
+    sees = task == "describe"
+    fusion = backend == "fusion"
+    return ModelSpec(
+        key=f"{PREFIX}{folder}",
+        title=folder.name,
+        backend=backend,
+        tasks=(task,),
+        sources=(Local(str(folder)),),
+        licence="your own",
+        about=f"The checkpoint in {folder}.",
+        origin=str(folder),
+        bytes=bytes_in(folder),
+        parameters=0.0,
+        parts=("efficientnet-lite2",) if fusion else (),
+        styles=(STYLES[:3] if fusion else STYLES if _chats(folder) else STYLES[:1]) if sees else (),
+        answers=sees and not fusion and _chats(folder),
+        languages=("many",),
+    )
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a file; -1 if there is none."""
+    try:
+        return path.stat().st_size if path.is_file() else -1
+    except OSError:
+        return -1
+
+
+def bytes_in(folder: Path) -> int:
+    """Bytes of all files in a folder that another process may be changing."""
+    # os.walk passes over a folder that is gone by the time it is opened; Path.rglob raises
+    return sum(max(0, size_of(Path(place, name))) for place, _, names in os.walk(folder) for name in names)
+
+
+def engine_of(folder: Path) -> tuple[str, Task]:
+    """The engine that runs a folder's checkpoint, a key of `runtime.backends.BACKENDS`, and what it does.
+
+    Raises:
+        WeightsError: if there is none.
+    """
+    if not (folder / "config.json").is_file():
+        return "causal_lm", "talk"  # a GGUF file has its configuration inside
+    if (folder / "model.bin").is_file() and any(folder.glob("vocabulary.*")):
+        if not (folder / "tokenizer.json").is_file():
+            # faster-whisper would ask the Hub for one
+            raise WeightsError(
+                f"The Whisper model in {folder} has no tokenizer.json: copy it there from the model it was made of."
+            )
+        return "faster_whisper", "transcribe"  # the files that CTranslate2 writes for Whisper
+    config = _config(folder)
+    kind = str(config.get("model_type", ""))
+    architecture = str((config.get("architectures") or [""])[0])
+    if kind == "mmdemo_fusion":
+        return "fusion", "describe"
+    if kind.startswith(SPEECH):
+        return "speech_seq2seq", "transcribe"
+    if "vision_config" in config and architecture.endswith("ForConditionalGeneration"):
+        return "image_text", "describe"
+    if architecture.endswith(("ForCausalLM", "LMHeadModel")):
+        return "causal_lm", "talk"
+    if architecture.endswith("Model") and "vision_config" not in config:
+        return "embedder", "embed"
+    raise WeightsError(
+        f"No engine here runs the model in {folder} ({architecture or kind or 'its config.json names none'}): choose "
+        "a vision-language, speech, language or sentence-embedding model."
+    )
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    """The folder's configuration."""
+    try:
+        config = json.loads((folder / "config.json").read_bytes())
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"config.json in {folder} cannot be read: {error}.") from error
+    if not isinstance(config, dict):
+        raise WeightsError(f"config.json in {folder} is not a configuration: it must be a JSON object.")
+    return config
+
+
+def _chats(folder: Path) -> bool:
+    """Whether the checkpoint brings a chat template, and so can be asked things."""
+    if any((folder / name).is_file() for name in ("chat_template.jinja", "chat_template.json")):
+        return True
+    settings = folder / "tokenizer_config.json"
+    return settings.is_file() and '"chat_template"' in settings.read_text(encoding="utf-8", errors="replace")

@@ -1,0 +1,26 @@
+"""Pictures as the encoder's input. Needs no torch, so that a description can start at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+
+def pixels(
+    images: Iterable[Image.Image], size: int, mean: Sequence[float], std: Sequence[float]
+) -> NDArray[np.float32]:
+    """RGB pictures, squashed to a square and normalised: (batch, 3, size, size).
+
+    The aspect ratio is not kept: the pictures the starter learned from were squashed too.
+
+    Args:
+        mean, std: per channel, for values from 0 to 1.
+    """
+    batch = np.stack(
+        [np.asarray(image.convert("RGB").resize((size, size), Image.Resampling.BICUBIC)) for image in images]
+    )
+    scaled = (batch - np.asarray(mean, np.float32) * 255) / (np.asarray(std, np.float32) * 255)
+    return np.ascontiguousarray(scaled.transpose(0, 3, 1, 2), dtype=np.float32)

@@ -1,0 +1,1 @@
+"""Any file to arrays, with limits: pictures, sound, video, subtitles."""

@@ -1,0 +1,64 @@
+"""Results as JSON objects: one shape for the command line, the page's downloads and its endpoints."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mmdemo.media.subtitles import in_order
+from mmdemo.results import Description, Segment, Track, Transcript
+
+Result = Description | Transcript | Track
+
+
+def record(result: Result, file: str = "") -> dict[str, Any]:
+    """The JSON object of one result; times in seconds, to the millisecond.
+
+    A file that failed gives `file` and `error` alone. A result that still grows also has `done` (false) and, for sound
+    and video, `progress` (0 to 1).
+
+    Args:
+        file: what to call the file; empty: as the result does.
+    """
+    name = file or result.file
+    if result.error:
+        return {"file": name, "error": result.error}
+    found: dict[str, Any] = {
+        "file": name,
+        "text": result.text,
+        "model": result.provenance.model,
+        "seconds": _ms(result.provenance.seconds),
+    }
+    if isinstance(result, Description):
+        if result.question:
+            found["question"] = result.question
+        if result.prompt:
+            found["prompt"] = result.prompt
+        found["labels"] = [{"name": x.name, "probability": round(x.probability, 4)} for x in result.labels]
+        found["text_read"] = list(result.text_read)
+    else:
+        found["language"] = result.language
+        found["duration"] = _ms(result.seconds)
+        found["segments"] = [_segment(in_order(one)) for one in result.segments]
+    found["device"] = result.provenance.device
+    if result.provenance.notes:
+        found["notes"] = list(result.provenance.notes)
+    if not result.done:
+        found["done"] = False
+        if not isinstance(result, Description):
+            found["progress"] = round(result.progress, 4)
+    return found
+
+
+def _segment(one: Segment) -> dict[str, Any]:
+    """A segment; `words` only where there are any."""
+    row: dict[str, Any] = {"start": _ms(one.start), "end": _ms(one.end), "text": one.text, "kind": one.kind}
+    if one.words:
+        row["words"] = [
+            {"start": _ms(w.start), "end": _ms(w.end), "text": w.text, "probability": round(w.probability, 4)}
+            for w in one.words
+        ]
+    return row
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds, 3)

@@ -1,0 +1,1 @@
+"""Getting, loading and running checkpoints."""

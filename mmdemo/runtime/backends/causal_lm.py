@@ -1,0 +1,161 @@
+"""Language models: GGUF or safetensors checkpoints through `transformers`.
+
+A GGUF file is unpacked once into a safetensors folder beside it. `transformers` can keep the packed blocks, but
+unpacks them at every token on a CPU, and reading the file takes several seconds at every start.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mmdemo.errors import Unsupported
+from mmdemo.runtime.backends import checkpoint, generation
+from mmdemo.runtime.base import Load
+from mmdemo.runtime.sources.store import SPARE
+
+UNPACKED = "unpacked"
+"""Folder, beside the GGUF file, with the same model as safetensors."""
+
+NOTE = "unpacked_from.json"
+
+PENALTY = 1.1
+"""Divides the score of words already used (Keskar et al. 2019, CTRL, section 4.1): small models repeat themselves."""
+
+
+class CausalLMBackend:
+    """A `Talker`: a decoder-only language model with a chat template."""
+
+    def __init__(self, request: Load) -> None:
+        self.spec = request.spec
+        self.device = request.device
+        self._threads = request.threads
+        self._model: Any
+        self._tokenizer: Any
+        self.folder = folder = request.folders[self.spec.key]
+        checkpoint.check_format(folder, self.spec.title)
+        checkpoint.quiet()
+        request.go_on()
+        packed = packed_in(folder)
+        if packed and not is_unpacked(packed):
+            self._model, self._tokenizer = checkpoint.opened(
+                self.spec.title, folder, lambda: self._unpack(packed, request)
+            )
+            return
+        if packed:
+            folder = packed.parent / UNPACKED
+        self._tokenizer = checkpoint.opened(self.spec.title, folder, lambda: tokenizer_of(folder))
+        request.go_on()
+        from transformers import AutoModelForCausalLM
+
+        self._model = checkpoint.open_model(AutoModelForCausalLM, folder, self.spec.title, self.device)
+
+    @staticmethod
+    def size(request: Load) -> int:
+        """Bytes it will take in memory."""
+        packed = packed_in(request.folders[request.spec.key])
+        if packed and is_unpacked(packed):
+            unpacked = packed.parent / UNPACKED
+            return checkpoint.estimate(unpacked, "AutoModelForCausalLM", checkpoint.best_dtype(request.device))
+        if packed:  # it has 4 to 8 bits a weight: unpacked to 16, and for a moment 32, at most eight times as much
+            return 8 * packed.stat().st_size
+        return checkpoint.size_in_memory(request, "AutoModelForCausalLM")
+
+    def talk(self, messages: Sequence[dict[str, str]], *, max_tokens: int) -> Iterator[str]:
+        """Pieces of the answer as they come, greedily; closing the iterator stops the model at its next token.
+
+        Raises:
+            Unsupported: if the checkpoint has no chat template, or the messages leave no room for an answer.
+        """
+        if not self._tokenizer.chat_template:
+            raise Unsupported(f"{self.spec.title} cannot chat: its checkpoint has no chat template.")
+        inputs = self._tokenizer.apply_chat_template(
+            list(messages), add_generation_prompt=True, return_tensors="pt", return_dict=True
+        )
+        room = self._model.config.max_position_embeddings - inputs["input_ids"].shape[1]
+        if room < 1:
+            raise Unsupported(f"That is too long for {self.spec.title}: shorten the text by {1 - room} tokens or more.")
+        with closing(
+            generation.pieces(
+                self._model,
+                self._tokenizer,
+                dict(inputs.to(self._model.device)),
+                threads=self._threads,
+                max_new_tokens=min(max_tokens, room),
+                repetition_penalty=PENALTY,
+                pad_token_id=generation.padding(self._model, self._tokenizer),
+            )
+        ) as running:
+            yield from running
+
+    def close(self) -> None:
+        """Free the memory."""
+        self._model = self._tokenizer = None
+        checkpoint.give_back(self.device)
+
+    def _unpack(self, packed: Path, request: Load) -> tuple[Any, Any]:
+        """Model and tokenizer of a GGUF file. They are kept for the next start, if the folder can be written.
+
+        Both starts answer alike: the first one rounds to bfloat16 as the kept file does.
+        """
+        from transformers import AutoModelForCausalLM, GgufConfig
+
+        tokenizer = tokenizer_of(packed.parent, gguf_file=packed.name)
+        request.go_on()
+        model = AutoModelForCausalLM.from_pretrained(
+            packed.parent,
+            gguf_file=packed.name,
+            dtype=torch.bfloat16,
+            quantization_config=GgufConfig(dequantize=True),
+            local_files_only=True,
+            trust_remote_code=False,
+        )
+        keep(packed, model, tokenizer)
+        return model.to(device=self.device, dtype=checkpoint.best_dtype(self.device)).eval(), tokenizer
+
+
+def tokenizer_of(folder: Path, **options: str) -> Any:
+    """The tokenizer of a checkpoint."""
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False, **options)
+
+
+def packed_in(folder: Path) -> Path | None:
+    """The GGUF file to load, unless the folder itself has safetensors."""
+    return None if any(folder.glob("*.safetensors")) else checkpoint.gguf_in(folder)
+
+
+def is_unpacked(packed: Path) -> bool:
+    """Whether the folder beside a GGUF file was made from it."""
+    note = packed.parent / UNPACKED / NOTE
+    return note.is_file() and note.read_text() == identity(packed)
+
+
+def identity(packed: Path) -> str:
+    """What tells a GGUF file from another one that takes its place."""
+    return json.dumps({"file": packed.name, "bytes": packed.stat().st_size, "changed": packed.stat().st_mtime_ns})
+
+
+def keep(packed: Path, model: Any, tokenizer: Any) -> None:
+    """Save an unpacked model beside its GGUF file, complete or not at all; not on a full or read-only disk."""
+    folder = packed.parent / UNPACKED
+    size = sum(parameter.nbytes for parameter in model.parameters())
+    if not os.access(packed.parent, os.W_OK) or shutil.disk_usage(packed.parent).free < 2 * size + SPARE:
+        return
+    with tempfile.TemporaryDirectory(prefix=f".{UNPACKED}-", dir=packed.parent) as name:
+        made = Path(name) / UNPACKED
+        model.save_pretrained(made)
+        tokenizer.save_pretrained(made)
+        (made / NOTE).write_text(identity(packed))
+        if folder.exists():
+            shutil.rmtree(folder)
+        made.rename(folder)

@@ -1,0 +1,259 @@
+"""Whisper through CTranslate2, with faster-whisper's tokenizer, features, alignment and fallback.
+
+What differs from faster-whisper's own `transcribe`: clips, of several files too, are decoded together, and the
+encoder sees a window only a little longer than the clip instead of 30 s (its attention costs the square of that). A
+text that looks wrong after that is heard again the reference way: full window, rising temperature.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmdemo.errors import WeightsError
+from mmdemo.results import Segment, Word
+from mmdemo.runtime.backends import whisper_text
+from mmdemo.runtime.backends.languages import checked
+from mmdemo.runtime.backends.whisper_jobs import WINDOWS, Job, batches, silent, storage, suspicious, window
+from mmdemo.runtime.base import RATE, Audio, Clip, Heard, Hearing, Load
+
+FRAMES = 100
+"""Spectrogram frames a second."""
+TOKENS = 30
+"""A second of speech has no more tokens than this in any script; a loop is stopped there."""
+AT_ONCE = {"cpu": 16, "cuda": 32}
+"""Clips decoded together."""
+LONGEST = {"cpu": 20.0, "cuda": 30.0}
+"""Clips it likes to get, in seconds: on a CPU the encoder takes several times as long for 30 s as for two times 15."""
+SURE = 0.5
+"""Probability from which one clip settles the language of its file."""
+FAINTEST = 3e-4
+"""Peak below which a clip is silence (ten steps of 16 bits); Whisper writes "you" there."""
+BEFORE, AFTER = "\"'“¿([{-", "\"'.。,，!！?？:：”)]}、"
+"""Punctuation that belongs to the word after it, and to the word before it."""
+TEMPERATURES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+
+
+@dataclass(frozen=True)
+class Language:
+    """What a file is spoken in."""
+
+    code: str
+    probability: float
+
+
+class FasterWhisperBackend:
+    """A CTranslate2 Whisper folder: `config.json`, `model.bin`, `tokenizer.json`, `vocabulary.txt`."""
+
+    def __init__(self, request: Load) -> None:
+        """Load the folder: int8 on a CPU, float16 on a GPU.
+
+        Raises:
+            WeightsError: the files are not a Whisper checkpoint.
+            Cancelled: the user has stopped before it began; it cannot be stopped in between.
+        """
+        from faster_whisper import WhisperModel
+
+        self.spec = request.spec
+        self.device = request.device if request.device == "cuda" else "cpu"  # CTranslate2 knows no other
+        self.longest = LONGEST[self.device]
+        folder = request.folders[request.spec.key]
+        if not (folder / "tokenizer.json").is_file():  # faster-whisper would ask the network for one
+            raise WeightsError(
+                f"{self.spec.title} cannot be loaded (there is no tokenizer.json in {folder}): "
+                "remove the model and fetch it again."
+            )
+        request.go_on()
+        try:
+            self._model: Any = WhisperModel(
+                str(folder),
+                device=self.device,
+                compute_type="float16" if self.device == "cuda" else "int8",
+                cpu_threads=request.threads,
+                local_files_only=True,
+            )
+        except Exception as error:  # CTranslate2 and tokenizers raise what they like
+            raise WeightsError(
+                f"The files of {self.spec.title} cannot be loaded ({error}): remove the model and fetch it again."
+            ) from error
+
+    def close(self) -> None:
+        """Free the memory."""
+        if self._model is not None:
+            self._model.model.unload_model()
+            self._model = None
+
+    def transcribe(self, clips: Sequence[Clip], hearing: Hearing) -> Iterator[Heard]:
+        """Segments of all clips, in the clips' order; see `runtime.base.Transcriber`.
+
+        A language that is not given is detected once for each source, by its first clips.
+
+        Raises:
+            UnknownName: for a language code that Whisper does not know; lists the codes.
+            Unsupported: another language than English from an English-only model.
+        """
+        from faster_whisper.tokenizer import _LANGUAGE_CODES
+
+        able = self._model.supported_languages
+        code = checked(hearing.language, able, _LANGUAGE_CODES, self.spec.title) or (able[0] if len(able) == 1 else "")
+        languages: dict[int, Language] = {}
+        most = AT_ONCE[self.device]
+        for begin in range(0, len(clips), most):
+            part = clips[begin : begin + most]
+            heard: list[list[tuple[Clip, Segment]]] = [[] for _ in part]
+            jobs = [
+                Job(clip, index, window(len(clip.samples) / RATE))
+                for index, clip in enumerate(part)
+                if np.abs(clip.samples).max(initial=0.0) >= FAINTEST
+            ]
+            while jobs:
+                for job in jobs:
+                    job.encoded = self._encode(job.clip.samples, job.window)
+                self._settle(jobs, languages, code)
+                jobs = [again for batch in batches(jobs) for again in self._decode(batch, languages, hearing, heard)]
+            for found in heard:
+                for clip, segment in sorted(found, key=lambda pair: pair[1].start):
+                    language = languages[clip.source]
+                    yield Heard(segment, clip.source, language.code, language.probability)
+
+    def _encode(self, samples: Audio, seconds: int) -> NDArray[Any]:
+        """Encoder states of a clip in a window of `seconds`, (seconds · 50, width)."""
+        from ctranslate2 import StorageView
+
+        spectrum = self._model.feature_extractor(samples, padding=max(160, 400 - len(samples)))[:, : seconds * FRAMES]
+        silence = np.full((len(spectrum), seconds * FRAMES - spectrum.shape[1]), spectrum.min(), np.float32)
+        features = np.ascontiguousarray(np.concatenate([spectrum, silence], axis=1, dtype=np.float32)[None])
+        states: NDArray[Any] = np.array(self._model.model.encode(StorageView.from_array(features), to_cpu=True))[0]
+        return states
+
+    def _settle(self, jobs: Sequence[Job], languages: dict[int, Language], code: str) -> None:
+        """Find the language of each source that has none yet, from its first clips."""
+        for source in {job.clip.source for job in jobs} - languages.keys():
+            if code:
+                languages[source] = Language(code, 1.0)
+                continue
+            votes: dict[str, float] = {}
+            for count, job in enumerate([job for job in jobs if job.clip.source == source][:3], start=1):
+                for token, probability in self._model.model.detect_language(storage([job]))[0]:
+                    votes[token[2:-2]] = votes.get(token[2:-2], 0.0) + probability
+                best = max(votes, key=lambda name: votes[name])
+                languages[source] = Language(best, votes[best] / count)
+                if languages[source].probability >= SURE:
+                    break
+
+    def _decode(
+        self,
+        jobs: Sequence[Job],
+        languages: dict[int, Language],
+        hearing: Hearing,
+        heard: list[list[tuple[Clip, Segment]]],
+    ) -> list[Job]:
+        """Write what was said in clips of one window into `heard`; return what has to be heard again."""
+        from faster_whisper.transcribe import get_suppressed_tokens
+
+        tokenizers = [self._tokenizer(languages[job.clip.source].code, hearing) for job in jobs]
+        prompts = [self._prompt(tokenizer, hearing) for tokenizer in tokenizers]
+        limit = min(self._model.max_length, len(prompts[0]) + 20 + int(TOKENS * max(job.seconds for job in jobs)))
+        results = self._model.model.generate(
+            storage(jobs),
+            prompts,
+            beam_size=hearing.beams,
+            max_length=limit,
+            return_scores=True,
+            return_no_speech_prob=True,
+            suppress_tokens=get_suppressed_tokens(tokenizers[0], [-1]),
+            max_initial_timestamp_index=50,
+        )
+        again: list[Job] = []
+        written: list[tuple[Job, list[whisper_text.Span], Any]] = []
+        for job, tokenizer, prompt, result in zip(jobs, tokenizers, prompts, results, strict=True):
+            tokens = result.sequences_ids[0]
+            sure = result.scores[0] * len(tokens) / (len(tokens) + 1)
+            nobody = result.no_speech_prob
+            if suspicious(tokens, tokenizer, sure, job, limit - len(prompt)) and not silent(nobody, sure):
+                job.window, job.encoded = WINDOWS[-1], self._encode(job.clip.samples, WINDOWS[-1])
+                tokens, sure, nobody = self._carefully(job, prompt, tokenizer, hearing)
+            if silent(nobody, sure):
+                continue
+            found, rest = whisper_text.spans(tokens, tokenizer.timestamp_begin, job.seconds, tokenizer.eot)
+            written.append((job, [span for span in found if tokenizer.decode(list(span.tokens)).strip()], tokenizer))
+            if rest is not None and found:
+                samples = job.clip.samples[int(rest * RATE) :]
+                clip = Clip(samples, job.clip.start + rest, job.clip.source)
+                again.append(Job(clip, job.index, window(len(samples) / RATE)))
+        for job, found, tokenizer in written:
+            heard[job.index] += [(job.clip, segment) for segment in self._segments(job, found, tokenizer, hearing)]
+        return again
+
+    def _tokenizer(self, language: str, hearing: Hearing) -> Any:
+        from faster_whisper.tokenizer import Tokenizer
+
+        task = "translate" if hearing.translate else "transcribe"
+        return Tokenizer(self._model.hf_tokenizer, self._model.model.is_multilingual, task=task, language=language)
+
+    def _prompt(self, tokenizer: Any, hearing: Hearing) -> list[int]:
+        before = tokenizer.encode(" " + hearing.prompt.strip()) if hearing.prompt.strip() else []
+        prompt: list[int] = self._model.get_prompt(tokenizer, before)
+        return prompt
+
+    def _carefully(
+        self, job: Job, prompt: list[int], tokenizer: Any, hearing: Hearing
+    ) -> tuple[list[int], float, float]:
+        """Tokens, mean log-probability and probability of no speech, found as faster-whisper finds them."""
+        from faster_whisper.transcribe import TranscriptionOptions, get_suppressed_tokens
+
+        options = TranscriptionOptions(
+            beam_size=hearing.beams,
+            best_of=5,
+            patience=1,
+            length_penalty=1,
+            repetition_penalty=1,
+            no_repeat_ngram_size=0,
+            log_prob_threshold=whisper_text.TOO_UNSURE,
+            no_speech_threshold=whisper_text.NOBODY,
+            compression_ratio_threshold=whisper_text.TOO_REPETITIVE,
+            condition_on_previous_text=False,
+            prompt_reset_on_temperature=0.5,
+            temperatures=list(TEMPERATURES),
+            initial_prompt=None,
+            prefix=None,
+            suppress_blank=True,
+            suppress_tokens=get_suppressed_tokens(tokenizer, [-1]),
+            without_timestamps=False,
+            max_initial_timestamp=1.0,
+            word_timestamps=False,
+            prepend_punctuations=BEFORE,
+            append_punctuations=AFTER,
+            multilingual=False,
+            max_new_tokens=None,
+            clip_timestamps="0",
+            hallucination_silence_threshold=None,
+            hotwords=None,
+        )
+        result, sure, _, _ = self._model.generate_with_fallback(storage([job]), prompt, tokenizer, options)
+        return list(result.sequences_ids[0]), float(sure), float(result.no_speech_prob)
+
+    def _segments(
+        self, job: Job, found: Sequence[whisper_text.Span], tokenizer: Any, hearing: Hearing
+    ) -> Iterator[Segment]:
+        """What was said in a clip, with times in the file."""
+        offset = job.clip.start
+        parts: list[dict[str, Any]] = [
+            {"seek": offset * FRAMES, "start": offset + span.start, "end": offset + span.end, "tokens": [*span.tokens]}
+            for span in found
+        ]
+        if hearing.words and parts:
+            self._model.add_word_timestamps(
+                [parts], tokenizer, storage([job]), max(1, int(job.seconds * FRAMES)), BEFORE, AFTER, offset
+            )
+        for part in parts:
+            words = tuple(
+                Word(float(word["start"]), float(word["end"]), word["word"].strip(), float(word["probability"]))
+                for word in part.get("words", ())
+            )
+            text = tokenizer.decode(part["tokens"]).strip()
+            yield Segment(round(float(part["start"]), 3), round(float(part["end"]), 3), text, words=words)

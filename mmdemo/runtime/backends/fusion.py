@@ -1,0 +1,116 @@
+"""The fusion model as a describer: a whole batch of pictures is decoded together, one word a step."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from types import SimpleNamespace
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from mmdemo.results import Label
+from mmdemo.runtime.backends import fusion_graphs
+from mmdemo.runtime.backends.decoding import decode
+from mmdemo.runtime.backends.fusion_engines import Engine, OpenVinoEngine, TorchEngine
+from mmdemo.runtime.backends.fusion_prefills import KEPT, Prefills
+from mmdemo.runtime.backends.labels import encoder_bytes, label_names
+from mmdemo.runtime.base import Load, Seen
+
+LABELS = 20
+"""How many labels are kept; a task shows fewer."""
+TAG_PROBABILITY = 0.05
+WORKING = 600_000_000
+"""Bytes beside the weights: the engine itself and the activations of sixteen pictures, 0.15 and 0.48 GB as measured."""
+EXPORTING = 650_000_000
+"""Bytes more while the graphs are written: torch and the model itself, as measured."""
+
+
+class FusionBackend:
+    """Describes pictures with a fusion checkpoint and names what its encoder recognises."""
+
+    def __init__(self, request: Load) -> None:
+        """Load the checkpoint and its encoder; the first time, on a CPU, their graphs are made.
+
+        Raises:
+            WeightsError: the checkpoint and its config do not fit.
+            Cancelled: the user stopped before the last step began.
+        """
+        from tokenizers import Tokenizer
+
+        folder = request.folders[request.spec.key]
+        encoder_folder = request.folders[request.spec.parts[0]]
+        self.spec, self.device = request.spec, request.device
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        self._vision = SimpleNamespace(**config["vision_config"])
+        prefix = self._vision.grid_size**2 if config["fusion"] == "concat" else 0
+        self._room = config["text_config"]["n_positions"] - prefix - 1
+        generation = folder / "generation_config.json"  # a checkpoint without one is decoded greedily
+        found = json.loads(generation.read_text(encoding="utf-8")) if generation.exists() else {}
+        self._search = {
+            "end": config["text_config"]["eos_token_id"],
+            "width": int(found.get("num_beams", 1)),
+            "no_repeat": int(found.get("no_repeat_ngram_size", 0)),
+        }
+        self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        request.go_on()
+        self._engine: Engine = (
+            OpenVinoEngine(folder, encoder_folder, request.threads, request.go_on)
+            if request.device == "cpu"
+            else TorchEngine(folder, encoder_folder, request.device)
+        )
+        self._prefills = Prefills(self._engine)
+        self._names = label_names(encoder_folder)
+
+    @staticmethod
+    def size(request: Load) -> int:
+        """Bytes it will take in memory: float32 weights, on a CPU the decoder's in two graphs, and what runs them."""
+        from safetensors import safe_open
+
+        folder = request.folders[request.spec.key]
+        encoder_folder = request.folders[request.spec.parts[0]]
+        decoder = 0
+        for file in folder.glob("*.safetensors"):
+            with safe_open(file, framework="np") as weights:
+                names = weights.keys()
+                decoder += 4 * sum(math.prod(weights.get_slice(name).get_shape()) for name in names)
+        total = encoder_bytes(encoder_folder) + decoder + WORKING + KEPT
+        if request.device != "cpu":
+            return total
+        exported = fusion_graphs.is_there(fusion_graphs.named(folder, encoder_folder))
+        return total + decoder + (0 if exported else EXPORTING)
+
+    def describe(self, images: Sequence[Image.Image], *, style: str, question: str, max_words: int) -> Iterator[Seen]:
+        """Words as they come; a sentence that has ended is yielded once more with `done`.
+
+        A picture that was described lately is not read again: its sentence comes at once.
+
+        `tags` are the encoder's labels, `sentence` and `alt` the sentence. `question` is not seen by this model.
+        """
+        from mmdemo.fusion.pixels import pixels
+
+        classes, logits, state = self._prefills(
+            pixels(images, self._vision.image_size, self._vision.image_mean, self._vision.image_std)
+        )
+        labels = [self._labels(row) for row in classes]
+        if style == "tags":
+            for index, found in enumerate(labels):
+                likely = [label.name for label in found if label.probability >= TAG_PROBABILITY] or [found[0].name]
+                yield Seen(index, ", ".join(likely), tuple(found), done=True)
+            return
+        steps = min(self._room, max_words * 2)
+        for index, tokens, done in decode(self._engine, logits, state, steps=steps, **self._search):
+            yield Seen(index, self._tokenizer.decode(tokens), tuple(labels[index]), done)
+
+    def _labels(self, logits: NDArray[np.float32]) -> list[Label]:
+        """The likeliest classes by softmax."""
+        powers = np.exp(logits - logits.max())
+        probabilities = powers / powers.sum()
+        best = np.argsort(-probabilities)[:LABELS]
+        return [Label(self._names[index], round(float(probabilities[index]), 4)) for index in best]
+
+    def close(self) -> None:
+        """Free the graphs, and what is kept of pictures."""
+        del self._engine, self._prefills

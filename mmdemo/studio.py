@@ -1,0 +1,160 @@
+"""The composition root: settings, manager and worker, and the tasks that run on them. No globals, no work at import."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from mmdemo import tasks
+from mmdemo.errors import TooLarge
+from mmdemo.options import build
+from mmdemo.runtime.idle import Idle
+from mmdemo.runtime.manager import Manager, Row, Status
+from mmdemo.runtime.sources import Progress
+from mmdemo.runtime.worker import Worker
+from mmdemo.settings import Settings
+from mmdemo.tasks.base import Event
+
+FETCHES = 4
+"""Checkpoints fetched at the same time; more wait."""
+
+
+class Studio:
+    """One studio serves many people; their requests take turns on the worker. Fetching needs no turn."""
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        self.settings = settings or Settings.load()
+        self.manager = Manager(self.settings)
+        self.worker = Worker("models")
+        self._fetcher = Worker("fetch", threads=FETCHES)
+        self._idle = Idle(self.settings.idle_minutes * 60.0, self._unload_idle)
+
+    def run(
+        self,
+        task: str,
+        files: Sequence[Path],
+        options: Mapping[str, Any] | object = {},
+        stop: threading.Event | None = None,
+    ) -> Iterator[Event]:
+        """Run a task of `tasks.TASKS` and yield its results as they grow.
+
+        Checkpoints that are not here yet are fetched before the task takes its turn, so that nobody waits for them but
+        who asked.
+
+        Args:
+            options: an instance of the task's options dataclass, or a mapping of its fields.
+            stop: set it, from any thread, to end the work at its next step.
+
+        Yields:
+            `Progress` while something is fetched or loaded, and the task's results. A result whose `done` is False
+            is replaced by the next one for the same file.
+
+        Raises:
+            StudioError: before anything runs for unknown names and for more files than `max_files`; for a file only if
+                it is the only one.
+        """
+        if len(files) > self.settings.max_files:
+            raise TooLarge(
+                f"{len(files):,} files are more than the limit of {self.settings.max_files:,} at once: "
+                "give fewer, or raise MMDEMO_MAX_FILES."
+            )
+        entry = tasks.get(task)
+        chosen = build(entry.options, options) if isinstance(options, Mapping) else options
+        run = entry.load()
+        absent = [part for key in checkpoints(chosen) for part in self.manager.absent(key)]
+        ended = stop or threading.Event()
+
+        def work(cancelled: Callable[[], bool]) -> Iterator[Event]:
+            with self._turn():
+                yield from run(self.manager, files, chosen, cancelled)
+
+        def events() -> Iterator[Event]:
+            for part in absent:
+                yield from self.fetch(part, ended)
+            yield from self.worker.stream(work, ended)
+
+        return events()
+
+    def rows(self) -> list[Row]:
+        """The catalog with what is cached and loaded."""
+        return list(self.manager.rows())
+
+    def status(self) -> Status:
+        """Device, memory, loaded checkpoints."""
+        return self.manager.status()
+
+    def fetch(self, key: str, stop: threading.Event | None = None) -> Iterator[Progress]:
+        """Fetch a checkpoint, yielding progress, until it is there or `stop` is set. Requests go on meanwhile."""
+        return self._fetcher.report(lambda report, cancelled: self.manager.fetch(key, cancelled, report), stop)
+
+    def load(self, key: str, stop: threading.Event | None = None) -> Iterator[Progress]:
+        """Fetch a checkpoint and load it when its turn comes, yielding progress, until then or until `stop` is set."""
+        stop = stop or threading.Event()
+        for part in self.manager.absent(key):
+            yield from self.fetch(part, stop)
+
+        def action(report: Callable[[Progress], None], cancelled: Callable[[], bool]) -> None:
+            with self._turn():
+                self.manager.get(key, cancelled, report)
+
+        yield from self.worker.report(action, stop)
+
+    def unloading(self, key: str, stop: threading.Event | None = None) -> Iterator[Progress]:
+        """Free a checkpoint's memory when its turn comes, and yield then; nothing happens if `stop` is set before."""
+
+        def action(report: Callable[[Progress], None], cancelled: Callable[[], bool]) -> None:
+            report(Progress(f"Unloading {self.manager.spec(key).title}"))
+            self.manager.unload(key)
+
+        return self.worker.report(action, stop)
+
+    def removing(self, key: str, stop: threading.Event | None = None) -> Iterator[Progress | int]:
+        """Delete a checkpoint's files when its turn comes: progress, then the bytes that were freed.
+
+        Nothing happens if `stop` is set before.
+        """
+
+        def action(report: Callable[[Progress | int], None], cancelled: Callable[[], bool]) -> None:
+            report(Progress(f"Removing {self.manager.spec(key).title}"))
+            report(self.manager.remove(key))
+
+        return self.worker.report(action, stop)
+
+    def unload(self, key: str) -> None:
+        """Free a checkpoint's memory; waits for its turn. For callers who show progress there is `unloading`."""
+        self.worker.call(lambda: self.manager.unload(key))
+
+    def remove(self, key: str) -> int:
+        """Delete a checkpoint's files; the bytes that were freed. Waits for its turn, as `removing` does visibly."""
+        return self.worker.call(lambda: self.manager.remove(key))
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """A piece of work on the worker: what it uses counts as used until it ends, and may be idle from then on."""
+        self.manager.begin()
+        try:
+            yield
+        finally:
+            self.manager.end()
+            self._idle.expect()
+
+    def _unload_idle(self, seconds: float) -> float | None:
+        """See `Manager.unload_idle`; waits for its turn."""
+        return self.worker.call(lambda: self.manager.unload_idle(seconds))
+
+    def close(self) -> None:
+        """Stop what runs and what waits, and unload everything."""
+        self._idle.close()
+        self._fetcher.close()
+        self.worker.close()
+        self.manager.close()
+
+
+def checkpoints(options: object) -> tuple[str, ...]:
+    """Keys of the checkpoints that a task will use with these options: what its `Options.checkpoints()` says, if it
+    has one. What is not named there is fetched when the task asks for it, during its turn."""
+    named: tuple[str, ...] = options.checkpoints() if hasattr(options, "checkpoints") else ()
+    return named

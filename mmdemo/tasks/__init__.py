@@ -1,0 +1,23 @@
+"""What a user asks for: one file each, with a frozen options dataclass and a generator `run`."""
+
+from __future__ import annotations
+
+from mmdemo.errors import UnknownName
+from mmdemo.tasks.base import Entry
+
+TASKS: dict[str, Entry] = {
+    "describe": Entry("mmdemo.tasks.describe", "Describe pictures in words."),
+    "caption": Entry("mmdemo.tasks.caption", "Caption videos: what is seen and what is said, with times."),
+    "transcribe": Entry("mmdemo.tasks.transcribe", "Write down what is said in recordings or videos, with times."),
+}
+
+
+def get(name: str) -> Entry:
+    """The task called `name`.
+
+    Raises:
+        UnknownName: with the tasks there are.
+    """
+    if name not in TASKS:
+        raise UnknownName("task", name, TASKS)
+    return TASKS[name]

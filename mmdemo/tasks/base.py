@@ -1,0 +1,103 @@
+"""What a task is, and what every task asks: can this model do it, did the user stop, how long did a file take."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from mmdemo import catalog, errors
+from mmdemo.catalog import ModelSpec, Task
+from mmdemo.results import Description, Track, Transcript
+from mmdemo.runtime.manager import Manager
+from mmdemo.runtime.sources import Progress
+
+Event = Progress | Description | Transcript | Track
+Cancelled = Callable[[], bool]
+Run = Callable[[Manager, Sequence[Path], Any, Cancelled], Iterator[Event]]
+
+ABILITIES: dict[Task, str] = {
+    "describe": "look at pictures",
+    "transcribe": "transcribe",
+    "talk": "answer questions",
+    "embed": "turn text into vectors",
+    "classify": "name what is in a picture",
+}
+"""What a model does, in a sentence that begins with "This model does not"."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of the registry: the module that has `Options` and `run`, and what the task does, in a sentence."""
+
+    module: str
+    about: str = ""
+
+    @property
+    def options(self) -> type[Any]:
+        """The task's frozen options dataclass."""
+        return import_module(self.module).Options  # type: ignore[no-any-return]
+
+    def load(self) -> Run:
+        """The task's generator function."""
+        return import_module(self.module).run  # type: ignore[no-any-return]
+
+
+def require(task: Task, model: str) -> ModelSpec:
+    """The row of `model`, which can do `task`; asked before anything is fetched or loaded.
+
+    Raises:
+        UnknownName: there is no such model.
+        Unsupported: it cannot do `task`; lists the models that can.
+    """
+    spec = catalog.get(model)
+    if task not in spec.tasks:
+        raise unable(task, spec)
+    return spec
+
+
+def unable(task: Task, spec: ModelSpec) -> errors.Unsupported:
+    """The error for a model that cannot do `task`."""
+    able = ", ".join(row.key for row in catalog.having(task))
+    return errors.Unsupported(f"{spec.title} does not {ABILITIES[task]}; choose one of: {able}.")
+
+
+def go_on(cancelled: Cancelled) -> None:
+    """Nothing, unless the user has stopped the work.
+
+    Raises:
+        Cancelled: `cancelled()` says so.
+    """
+    if cancelled():
+        raise errors.Cancelled("Stopped.")
+
+
+class Stopwatch:
+    """Seconds of work on each file of a request, as `results.Provenance.seconds` defines them.
+
+    Time passes from call to call: each call says whom the time since the one before belongs to. The sum over all files
+    is therefore never more than the time that passed.
+    """
+
+    def __init__(self) -> None:
+        self._spent: dict[int, float] = {}
+        self._since = time.monotonic()
+
+    def skip(self) -> None:
+        """The time since the last call was no work on a file: a model was loaded."""
+        self._since = time.monotonic()
+
+    def share(self, shares: Mapping[int, float]) -> None:
+        """The time since the last call was work on these files (their places in the request), by these weights."""
+        now = time.monotonic()
+        passed, self._since = now - self._since, now
+        whole = sum(shares.values())
+        for file, part in shares.items():
+            self._spent[file] = self._spent.get(file, 0.0) + passed * part / whole
+
+    def seconds(self, file: int = 0) -> float:
+        """What a file took so far."""
+        return self._spent.get(file, 0.0)
