@@ -12,8 +12,16 @@ from typing import Any
 
 
 def load() -> Any:
-    """The `openvino` module. The only place that imports it."""
+    """The `openvino` module. Nothing else imports it."""
     sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # `import` then says that there is none
     import openvino
 
     return openvino
+
+
+def genai() -> Any:
+    """The `openvino_genai` module, which needs the other one."""
+    load()
+    import openvino_genai
+
+    return openvino_genai

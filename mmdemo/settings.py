@@ -36,6 +36,9 @@ class Settings:
     device: str = setting("auto", "auto, cpu, cuda or mps.")
     threads: int = setting(0, "CPU threads for the models; 0: all cores.")
     memory_gb: float = setting(0.0, "Memory the loaded models may take, in GB; 0: 70 % of the machine's.")
+    offload: str = setting(
+        "cpu", "Where layers go that a GPU has no room for: no, cpu, or disk (slow; without a GPU too)."
+    )
     idle_minutes: int = setting(30, "A model that nobody has used for so many minutes is unloaded; 0: never.")
     max_megabytes: int = setting(4096, "Largest file that is opened, in MB.")
     max_megapixels: int = setting(100, "Largest picture that is opened, in millions of pixels.")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -31,6 +31,9 @@ class Load:
         device: `cpu`, `cuda` or `mps`.
         cancelled: whether the user has stopped. A constructor asks with `go_on` before each long step and not after
             the last one: a model that is loaded is kept, whoever wanted it.
+        quantization: one of `quantization.NAMES`, which the engine offers on this device.
+        budget: bytes that it may take, by place, where it takes more than one: `cuda:0`, `cpu`, the rest on the disk;
+            empty: all of it goes to the device.
     """
 
     spec: ModelSpec
@@ -38,6 +41,8 @@ class Load:
     device: str
     threads: int
     cancelled: Callable[[], bool] = lambda: False
+    quantization: str = "auto"
+    budget: Mapping[str, int] = field(default_factory=dict)
 
     def go_on(self) -> None:
         """Go on loading, unless the user has stopped.

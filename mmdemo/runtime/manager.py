@@ -8,18 +8,30 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mmdemo import catalog
 from mmdemo.catalog import ModelSpec
-from mmdemo.errors import DoesNotFit, Unsupported
+from mmdemo.errors import UnknownName, Unsupported, WeightsError
 from mmdemo.folders import bytes_in
-from mmdemo.runtime import backends, device, memory, ocr
+from mmdemo.runtime import backends, device, memory, ocr, placement, quantization, room
 from mmdemo.runtime.base import Backend, Load
+from mmdemo.runtime.estimates import Estimate
 from mmdemo.runtime.sources import Progress, cached, fetch, remove
 from mmdemo.settings import Settings
+
+
+@dataclass(frozen=True)
+class How:
+    """How a checkpoint is to run: `quantization` is one of `quantization.NAMES`, `device` one of `device.DEVICES`."""
+
+    quantization: str = "auto"
+    device: str = "auto"
+
+
+AUTO = How()
 
 
 @dataclass(frozen=True)
@@ -31,6 +43,7 @@ class Row:
     loaded: bool
     disk: int
     device: str = ""
+    quantization: str = ""
 
 
 @dataclass(frozen=True)
@@ -49,6 +62,7 @@ class _Loaded:
     spec: ModelSpec
     backend: Backend
     used: float
+    how: How = AUTO
 
 
 class Manager:
@@ -62,8 +76,10 @@ class Manager:
         """
         if settings.device != "auto":  # which is looked for when it is needed: that may import torch
             device.choose(settings.device)
+        if settings.offload not in placement.OFFLOADS:
+            raise UnknownName("MMDEMO_OFFLOAD", settings.offload, placement.OFFLOADS)
         self.settings = settings
-        self._loaded: dict[str, _Loaded] = {}
+        self._loaded: dict[tuple[str, How], _Loaded] = {}
         self._begun = time.monotonic()
 
     def begin(self) -> None:
@@ -84,8 +100,8 @@ class Manager:
             Seconds until the next checkpoint will have been idle for so long; None if nothing is loaded.
         """
         now = time.monotonic()
-        for key in [key for key, entry in self._loaded.items() if now - entry.used >= seconds]:
-            self.unload(key)
+        for name in [name for name, entry in self._loaded.items() if now - entry.used >= seconds]:
+            self._drop(name)
         return min((entry.used + seconds - now for entry in self._loaded.values()), default=None)
 
     def get(
@@ -93,24 +109,57 @@ class Manager:
         key: str,
         cancelled: Callable[[], bool] = lambda: False,
         report: Callable[[Progress], None] = lambda progress: None,
+        how: How = AUTO,
     ) -> Backend:
-        """The loaded backend of `key`, fetched and loaded if need be.
+        """The loaded backend of `key`, fetched and loaded if need be. It may be loaded in several ways at once.
 
         Raises:
-            UnknownName, WeightsError, DoesNotFit, Cancelled.
+            UnknownName, Unsupported, WeightsError, DoesNotFit, Cancelled.
         """
         spec = self.spec(key)
-        if spec.key not in self._loaded:
+        how = self.resolved(spec, how)
+        name = spec.key, how
+        if name not in self._loaded:
             folders = {part: self.fetch(part, cancelled, report) for part in (spec.key, *spec.parts)}
             report(Progress(f"Loading {spec.title}"))
-            chosen, threads = device.choose(self.settings.device), self.settings.threads or device.cores()
-            request = Load(spec, folders, chosen, threads, cancelled)
+            request = self._load(spec, folders, how, cancelled)
             request.go_on()  # nothing is unloaded for what nobody wants any more
-            self._make_room(spec, backends.size(request), chosen)
-            self._loaded[spec.key] = _Loaded(spec, backends.load(request), time.monotonic())
-        entry = self._loaded[spec.key]
+            places = self._make_room(request, backends.estimate(request).total)
+            backend = backends.load(replace(request, budget=places))
+            self._loaded[name] = _Loaded(spec, backend, time.monotonic(), how)
+        entry = self._loaded[name]
         entry.used = time.monotonic()
         return entry.backend
+
+    def resolved(self, spec: ModelSpec, how: How) -> How:
+        """The device that `auto` stands for, and the quantization, which the row offers there.
+
+        Raises:
+            UnknownName, Unsupported: there is no such device or quantization, or not here, or not for this row.
+        """
+        chosen = device.choose(how.device if how.device != "auto" else self.settings.device)
+        return How(quantization.way(spec, chosen, how.quantization).name, chosen)
+
+    def estimate(self, key: str, how: How = AUTO) -> Estimate:
+        """What a checkpoint that is on this machine would take in memory; nothing is loaded.
+
+        Raises:
+            UnknownName, Unsupported: as `resolved`.
+            WeightsError: it is not on this machine, or cannot be read.
+        """
+        spec = self.spec(key)
+        folders: dict[str, Path] = {}
+        for part in (spec.key, *spec.parts):
+            folder = cached(catalog.get(part), self.settings)
+            if folder is None:
+                raise WeightsError(f"{catalog.get(part).title} is not on this machine: fetch it first.")
+            folders[part] = folder
+        return backends.estimate(self._load(spec, folders, self.resolved(spec, how), lambda: False))
+
+    def _load(self, spec: ModelSpec, folders: dict[str, Path], how: How, cancelled: Callable[[], bool]) -> Load:
+        """What the engine gets."""
+        threads = self.settings.threads or device.cores()
+        return Load(spec, folders, how.device, threads, cancelled, how.quantization)
 
     def spec(self, key: str) -> ModelSpec:
         """The row of `key`. That of a loaded checkpoint is known even if its folder is gone by now.
@@ -118,8 +167,9 @@ class Manager:
         Raises:
             UnknownName: for a key that is none.
         """
-        entry = self._loaded.get(key)
-        return entry.spec if entry else catalog.get(key)
+        return next(
+            (entry.spec for entry in list(self._loaded.values()) if entry.spec.key == key), None
+        ) or catalog.get(key)
 
     def absent(self, key: str) -> list[str]:
         """What must be fetched before `key` can be loaded: itself and its parts, as far as they are not here.
@@ -128,7 +178,7 @@ class Manager:
             UnknownName: for a key that is none.
         """
         spec = self.spec(key)
-        if spec.key in self._loaded:
+        if self._entries(spec.key):
             return []
         return [part for part in (spec.key, *spec.parts) if cached(catalog.get(part), self.settings) is None]
 
@@ -142,16 +192,22 @@ class Manager:
         return fetch(catalog.get(key), self.settings, report, cancelled)
 
     def unload(self, key: str) -> None:
-        """Close a loaded checkpoint; nothing happens if it is not loaded.
+        """Close a loaded checkpoint, in all the ways in which it is; nothing happens if it is not loaded.
 
         Raises:
             UnknownName: for a key that is none.
         """
-        entry = self._loaded.pop(self.spec(key).key, None)
-        if entry is not None:
-            entry.backend.close()
-            del entry
-            _give_back()
+        for name in self._entries(self.spec(key).key):
+            self._drop(name)
+
+    def _entries(self, key: str) -> list[tuple[str, How]]:
+        """The names under which a row is loaded."""
+        return [name for name in list(self._loaded) if name[0] == key]
+
+    def _drop(self, name: tuple[str, How]) -> None:
+        """Close one loaded checkpoint."""
+        self._loaded.pop(name).backend.close()
+        _give_back()
 
     def remove(self, key: str) -> int:
         """Delete the files of `key` from the cache; the bytes that were freed.
@@ -172,13 +228,14 @@ class Manager:
         """Every row of the catalog and where it stands."""
         for spec in catalog.ROWS:
             folder = cached(spec, self.settings)
-            entry = self._loaded.get(spec.key)
+            entry = next((self._loaded[name] for name in self._entries(spec.key)), None)
             yield Row(
                 spec,
                 cached=folder is not None,
                 loaded=entry is not None,
                 disk=bytes_in(folder) if folder else 0,
                 device=entry.backend.device if entry else "",
+                quantization=entry.how.quantization if entry else "",
             )
 
     def status(self) -> Status:
@@ -187,48 +244,40 @@ class Manager:
         return Status(
             device.describe(device.choose(self.settings.device)),
             memory.now(self.settings.memory_gb),
-            tuple(spec.key for spec in specs),
+            tuple(dict.fromkeys(spec.key for spec in specs)),
             self.settings.offline,
             specs,
         )
 
     def close(self) -> None:
         """Unload everything."""
-        for key in list(self._loaded):
-            self.unload(key)
+        for name in list(self._loaded):
+            self._drop(name)
         ocr.unload()
 
-    def _make_room(self, spec: ModelSpec, size: int, where: str) -> None:
-        """Unload what was not used for longest until `size` fits; what the work at hand uses stays."""
-        state = memory.now(self.settings.memory_gb)
-        hopeless = where != "cuda" and size > state.budget  # then nothing is unloaded for it
-        while hopeless or not memory.fits(size, self.settings.memory_gb, where):
+    def _make_room(self, request: Load, size: int) -> Mapping[str, int]:
+        """Unload what was not used for longest until `size` fits; what the work at hand uses stays.
+
+        Returns:
+            What each place may take of it; empty if all of it fits the device.
+        """
+        settings, state = self.settings, memory.now(self.settings.memory_gb)
+        offload = settings.offload if quantization.can_be_spread(request.spec, request.quantization) else "no"
+        hopeless = request.device != "cuda" and offload != "disk" and size > state.budget  # nothing is unloaded for it
+        while True:
+            places = placement.plan(size, request.device, offload, settings.memory_gb, Path(settings.home))
+            if places == {} and not hopeless:
+                return {}
             if not hopeless and ocr.unload():  # it comes back in a second
                 _give_back()
                 continue
-            idle = [key for key, entry in self._loaded.items() if entry.used < self._begun]
-            if hopeless or not idle:
-                raise self._too_big(spec, size, where)
-            self.unload(min(idle, key=lambda key: self._loaded[key].used))
-
-    def _too_big(self, spec: ModelSpec, size: int, where: str) -> DoesNotFit:
-        """The error for a checkpoint that does not fit."""
-        if where == "cuda":
-            return DoesNotFit(
-                f"{spec.title} needs about {size / 1e9:.1f} GB of memory, more than is free on the GPU: "
-                "choose a smaller model, or set MMDEMO_DEVICE to cpu."
-            )
-        state = memory.now(self.settings.memory_gb)
-        if state.used + size > state.budget:
-            return DoesNotFit(
-                f"{spec.title} needs about {size / 1e9:.1f} GB of memory, and of the budget of "
-                f"{state.budget / 1e9:.1f} GB {state.used / 1e9:.1f} GB are in use: "
-                "choose a smaller model, or raise MMDEMO_MEMORY_GB."
-            )
-        return DoesNotFit(
-            f"{spec.title} needs about {size / 1e9:.1f} GB of memory, and {state.free / 1e9:.1f} GB are free: "
-            "close other programs, or choose a smaller model."
-        )
+            idle = [] if hopeless else [name for name, entry in self._loaded.items() if entry.used < self._begun]
+            if not idle:
+                break
+            self._drop(min(idle, key=lambda name: self._loaded[name].used))
+        if places is None or hopeless:
+            raise room.too_big(request, size, [entry.spec for entry in self._loaded.values()], settings)
+        return places
 
 
 def _give_back() -> None:

@@ -12,6 +12,9 @@ import psutil
 SHARE = 0.7
 """Of the machine's memory, what the models may take unless the settings say otherwise."""
 
+CARD = 0.92
+"""Of a card's free memory, what a checkpoint may take: kernels need some, and memory breaks into pieces."""
+
 LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
@@ -49,11 +52,16 @@ def container_limit(file: Path = LIMIT) -> int | None:
 def fits(size: int, budget_gb: float = 0.0, device: str = "cpu") -> bool:
     """Whether `size` more bytes stay inside the budget and the free memory: the cards' for CUDA, else the machine's."""
     if device == "cuda":
-        import torch
-
-        return size <= sum(torch.cuda.mem_get_info(card)[0] for card in range(torch.cuda.device_count()))
+        return size <= sum(cards().values())
     state = now(budget_gb)
     return state.used + size <= state.budget and size <= state.free
+
+
+def cards() -> dict[str, int]:
+    """What a checkpoint may take on each GPU, by name: `cuda:0` and so on."""
+    import torch
+
+    return {f"cuda:{card}": int(CARD * torch.cuda.mem_get_info(card)[0]) for card in range(torch.cuda.device_count())}
 
 
 def give_back() -> None:

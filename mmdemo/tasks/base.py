@@ -11,7 +11,9 @@ from typing import Any
 
 from mmdemo import catalog, errors
 from mmdemo.catalog import ModelSpec, Task
+from mmdemo.options import option
 from mmdemo.results import Description, Track, Transcript
+from mmdemo.runtime import device, quantization
 from mmdemo.runtime.manager import Manager
 from mmdemo.runtime.sources import Progress
 
@@ -27,6 +29,19 @@ ABILITIES: dict[Task, str] = {
     "classify": "name what is in a picture",
 }
 """What a model does, in a sentence that begins with "This model does not"."""
+
+
+def quantization_option() -> Any:
+    """The field of a task's options that says how the weights of its model are held."""
+    return option(
+        "auto", "Quantization", "Bits of a weight in memory; auto: what measured best on this device.",
+        choices=quantization.NAMES,
+    )  # fmt: skip
+
+
+def device_option() -> Any:
+    """The field of a task's options that says where its models run."""
+    return option("auto", "Device", "Where the models run; auto: the one of the settings.", choices=device.DEVICES)
 
 
 @dataclass(frozen=True)

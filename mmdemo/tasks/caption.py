@@ -12,9 +12,9 @@ from mmdemo.errors import InputError, UnreadableMedia
 from mmdemo.options import option
 from mmdemo.results import Provenance, Segment, Track
 from mmdemo.runtime.base import Backend, Describer, Hearing
-from mmdemo.runtime.manager import Manager
+from mmdemo.runtime.manager import How, Manager
 from mmdemo.runtime.reporting import reported
-from mmdemo.tasks.base import Event, Stopwatch, go_on, require, unable
+from mmdemo.tasks.base import Event, Stopwatch, device_option, go_on, quantization_option, require, unable
 from mmdemo.tasks.listening import NO_SPEECH, listen, transcriber
 
 if TYPE_CHECKING:
@@ -50,6 +50,8 @@ class Options:
     )  # fmt: skip
     words: bool = option(False, "Word times", "Find when each word is said.")
     beams: int = option(5, "Beams", "Wider search when listening. 1 is greedy.", minimum=1, maximum=10, step=1)
+    quantization: str = quantization_option()
+    device: str = device_option()
 
     def checkpoints(self) -> tuple[str, ...]:
         """Keys of the models that these options use, which can do what is asked of them.
@@ -216,7 +218,9 @@ class _Video:
     def _load(self, key: str) -> Generator[Event, None, Backend]:
         go_on(self._cancelled)
         self._clock.share({0: 1.0})
-        loaded = yield from reported(lambda report: self._manager.get(key, self._cancelled, report))
+        seen = key == self._options.model  # the quantization is that of the model that looks
+        how = How(self._options.quantization if seen else "auto", self._options.device)
+        loaded = yield from reported(lambda report: self._manager.get(key, self._cancelled, report, how))
         self._clock.skip()
         self._models[key] = loaded.device
         return loaded

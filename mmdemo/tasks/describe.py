@@ -12,9 +12,9 @@ from mmdemo.errors import InputError, Unsupported
 from mmdemo.options import option
 from mmdemo.results import Description, Provenance
 from mmdemo.runtime.base import Describer, Talker
-from mmdemo.runtime.manager import Manager
+from mmdemo.runtime.manager import How, Manager
 from mmdemo.runtime.reporting import reported
-from mmdemo.tasks.base import Event, Stopwatch, go_on, require, unable
+from mmdemo.tasks.base import Event, Stopwatch, device_option, go_on, quantization_option, require, unable
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -52,6 +52,8 @@ class Options:
     )
     labels: int = option(5, "Labels", "How many things to name beside the sentence.", minimum=0, maximum=20, step=1)
     max_words: int = option(60, "Longest answer", "In words.", minimum=5, maximum=500, step=5)
+    quantization: str = quantization_option()
+    device: str = device_option()
     batch: int = option(16, "Batch", "Pictures described at once.", minimum=1, maximum=128, step=1)
 
     def checkpoints(self) -> tuple[str, ...]:
@@ -86,12 +88,16 @@ def run(manager: Manager, files: Sequence[Path], options: Options, cancelled: Ca
         raise Unsupported(
             f"{spec.title} writes {', '.join(spec.styles)}, not {options.style}; choose another style or model."
         )
-    backend = yield from reported(lambda report: manager.get(eye, cancelled, report))
+    backend = yield from reported(
+        lambda report: manager.get(eye, cancelled, report, How(options.quantization, options.device))
+    )
     if not isinstance(backend, Describer):
         raise unable("describe", spec)
     talker: Talker | None = None
     if answering:
-        loaded = yield from reported(lambda report: manager.get(answering[0], cancelled, report))
+        loaded = yield from reported(
+            lambda report: manager.get(answering[0], cancelled, report, How(device=options.device))
+        )
         if not isinstance(loaded, Talker):
             raise unable("talk", loaded.spec)
         talker = loaded

@@ -12,8 +12,9 @@ from mmdemo.errors import InputError
 from mmdemo.options import option
 from mmdemo.results import Provenance, Segment, Transcript
 from mmdemo.runtime.base import Clip, Heard, Hearing
+from mmdemo.runtime.manager import How
 from mmdemo.runtime.reporting import reported
-from mmdemo.tasks.base import Cancelled, Stopwatch, go_on, require
+from mmdemo.tasks.base import Cancelled, Stopwatch, device_option, go_on, quantization_option, require
 from mmdemo.tasks.listening import NO_SPEECH, Ear, batches, clips, longest, transcriber
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ class Options:
         5, "Beams", "Wider search: a little better, slower. 1 is greedy.", minimum=1, maximum=10, step=1
     )
     prompt: str = option("", "Names and terms", "Words to expect, spelled as you want them.")
+    quantization: str = quantization_option()
+    device: str = device_option()
     batch: int = option(8, "Batch", "Stretches of speech transcribed at once.", minimum=1, maximum=64, step=1)
 
     def checkpoints(self) -> tuple[str, ...]:
@@ -132,7 +135,9 @@ def run(manager: Manager, files: Sequence[Path], options: Options, cancelled: Ca
         UnknownName, Unsupported, WeightsError, DoesNotFit, Cancelled, and InputError for a single file.
     """
     options.checkpoints()
-    loaded = yield from reported(lambda report: manager.get(options.model, cancelled, report))
+    loaded = yield from reported(
+        lambda report: manager.get(options.model, cancelled, report, How(options.quantization, options.device))
+    )
     backend = transcriber(loaded)
     states = [_File(Path(path)) for path in files]
     ear = Ear(backend, hearing(options))

@@ -32,7 +32,7 @@ def test_what_the_work_at_hand_uses_is_not_unloaded_under_it(world: Callable[...
     for key in ("describer", "answerer"):
         world(key, 2.5)
     describer = manager.get("describer")
-    with pytest.raises(DoesNotFit, match="choose a smaller model"):
+    with pytest.raises(DoesNotFit, match=r"unloading \(Describer\)"):
         manager.get("answerer")
     assert not describer.closed  # type: ignore[attr-defined]
     manager.begin()
@@ -48,8 +48,8 @@ def test_what_can_never_fit_unloads_nothing_and_says_so(world: Callable[..., Mod
     with pytest.raises(DoesNotFit) as caught:
         manager.get("huge")
     assert str(caught.value) == (
-        "Huge needs about 5.0 GB of memory, and of the budget of 4.0 GB 1.0 GB are in use: "
-        "choose a smaller model, or raise MMDEMO_MEMORY_GB."
+        "Huge needs about 5.0 GB of memory, and of the budget of 4.0 GB 1.0 GB are in use; what would help: a smaller "
+        "quantization (–), a smaller model (starter-describer), unloading (Small), or a larger MMDEMO_MEMORY_GB."
     )
     assert manager.status().loaded == ("small",)
     assert Toy.built == ["small"]
@@ -63,7 +63,8 @@ def test_a_machine_that_other_programs_fill_is_told_apart(
     with pytest.raises(DoesNotFit) as caught:
         manager.get("one")
     assert str(caught.value) == (
-        "One needs about 2.0 GB of memory, and 1.0 GB are free: close other programs, or choose a smaller model."
+        "One needs about 2.0 GB of memory, and 1.0 GB are free; what would help: a smaller quantization (–), "
+        "a smaller model (starter-describer), unloading (–), or closing other programs."
     )
 
 

@@ -12,6 +12,7 @@ from PIL import Image
 from mmdemo import catalog
 from mmdemo.results import Label, Segment
 from mmdemo.runtime.base import Backend, Clip, Heard, Hearing, Seen
+from mmdemo.runtime.manager import AUTO, How
 from mmdemo.runtime.sources import Progress
 from mmdemo.settings import Settings
 
@@ -95,12 +96,15 @@ class ScriptedManager:
     def __init__(self, backends: dict[str, Any], settings: Settings | None = None) -> None:
         self.backends = backends
         self.settings = settings or Settings(home="unused")
+        self.asked: list[tuple[str, How]] = []
 
     def get(
         self,
         key: str,
         cancelled: Callable[[], bool] = lambda: False,
         report: Callable[[Progress], None] = lambda progress: None,
+        how: How = AUTO,
     ) -> Backend:
+        self.asked.append((key, how))
         report(Progress(f"Loading {key}"))
         return self.backends[key]  # type: ignore[no-any-return]

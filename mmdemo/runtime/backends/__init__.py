@@ -1,8 +1,8 @@
 """Engines: one file each, named lazily so that nothing heavy is imported before it is used.
 
 A backend class is called with a `runtime.base.Load` and follows `runtime.base.Backend`. If a checkpoint takes
-another size in memory than on the disk, the class has a static `size(request)`. To add an engine, add a file and a line
-here.
+another size in memory than on the disk, the class has a static `estimate(request)`, or `size(request)` if it cannot
+tell the weights from the rest. To add an engine, add a file and a line here.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 from mmdemo.errors import UnknownName
 from mmdemo.folders import bytes_in
 from mmdemo.runtime.base import Backend, Load
+from mmdemo.runtime.estimates import Estimate, Part
 
 BACKENDS: dict[str, str] = {
     "fusion": "mmdemo.runtime.backends.fusion:FusionBackend",
@@ -21,19 +22,24 @@ BACKENDS: dict[str, str] = {
     "speech_seq2seq": "mmdemo.runtime.backends.speech_seq2seq:SpeechSeq2SeqBackend",
     "image_text": "mmdemo.runtime.backends.image_text:ImageTextBackend",
     "causal_lm": "mmdemo.runtime.backends.causal_lm:CausalLMBackend",
+    "openvino_lm": "mmdemo.runtime.backends.openvino_lm:OpenVinoLMBackend",
     "embedder": "mmdemo.runtime.backends.embedder:EmbedderBackend",
 }
 
 
-def size(request: Load) -> int:
-    """Bytes the checkpoint will take in memory: what its engine says (`size(request)`), else the size of its files.
+def estimate(request: Load) -> Estimate:
+    """What the checkpoint will take in memory: what its engine says, else the size of its files.
 
     Raises:
         UnknownName: with the engines there are.
         WeightsError: for a checkpoint that the engine cannot read.
     """
-    own = getattr(_engine(request), "size", None)
-    return own(request) if own else sum(bytes_in(folder) for folder in request.folders.values())
+    engine = _engine(request)
+    if hasattr(engine, "estimate"):
+        return engine.estimate(request)  # type: ignore[no-any-return]
+    if hasattr(engine, "size"):
+        return Estimate((Part("weights", 0, engine.size(request)),))
+    return Estimate(tuple(Part(key, 0, bytes_in(folder)) for key, folder in request.folders.items()))
 
 
 def load(request: Load) -> Backend:
@@ -48,8 +54,25 @@ def load(request: Load) -> Backend:
 
 
 def _engine(request: Load) -> Any:
-    """The class of the row's engine."""
-    if request.spec.backend not in BACKENDS:
-        raise UnknownName("engine", request.spec.backend, BACKENDS)
-    module, _, name = BACKENDS[request.spec.backend].partition(":")
+    """The class of the engine that runs the checkpoint so."""
+    key = request.spec.backend
+    if key not in BACKENDS:
+        raise UnknownName("engine", key, BACKENDS)
+    return _class(_faster(request, key))
+
+
+def _faster(request: Load, key: str) -> str:
+    """Another engine for the same files, where it measured better (docs/benchmarks.md): OpenVINO for GGUF on a CPU."""
+    if key != "causal_lm" or request.device != "cpu" or request.quantization not in ("auto", "int4"):
+        return key
+    from mmdemo.runtime.backends import gguf_graph
+
+    folder = request.folders[request.spec.key]
+    packed = None if any(folder.glob("*.safetensors")) else next(iter(sorted(folder.glob("*.gguf"))), None)
+    return "openvino_lm" if packed and gguf_graph.readable(packed) else key
+
+
+def _class(key: str) -> Any:
+    """The class of an engine."""
+    module, _, name = BACKENDS[key].partition(":")
     return getattr(import_module(module), name)

@@ -17,18 +17,16 @@ from typing import Any
 
 import torch
 
-from mmdemo.errors import Unsupported
-from mmdemo.runtime.backends import checkpoint, generation
+from mmdemo.runtime.backends import checkpoint, generation, quantized
+from mmdemo.runtime.backends.talking import PENALTY, no_template, too_long
 from mmdemo.runtime.base import Load
+from mmdemo.runtime.estimates import Estimate, Part
 from mmdemo.runtime.sources.store import SPARE
 
 UNPACKED = "unpacked"
 """Folder, beside the GGUF file, with the same model as safetensors."""
 
 NOTE = "unpacked_from.json"
-
-PENALTY = 1.1
-"""Divides the score of words already used (Keskar et al. 2019, CTRL, section 4.1): small models repeat themselves."""
 
 
 class CausalLMBackend:
@@ -49,25 +47,26 @@ class CausalLMBackend:
             self._model, self._tokenizer = checkpoint.opened(
                 self.spec.title, folder, lambda: self._unpack(packed, request)
             )
-            return
+            if not is_unpacked(packed):
+                return  # it could not be kept: what is in memory is used
+            self._model = None
         if packed:
             folder = packed.parent / UNPACKED
         self._tokenizer = checkpoint.opened(self.spec.title, folder, lambda: tokenizer_of(folder))
         request.go_on()
         from transformers import AutoModelForCausalLM
 
-        self._model = checkpoint.open_model(AutoModelForCausalLM, folder, self.spec.title, self.device)
+        self._model = checkpoint.open_model(AutoModelForCausalLM, request, folder=folder)
 
     @staticmethod
-    def size(request: Load) -> int:
-        """Bytes it will take in memory."""
+    def estimate(request: Load) -> Estimate:
+        """What it will take in memory."""
         packed = packed_in(request.folders[request.spec.key])
         if packed and is_unpacked(packed):
-            unpacked = packed.parent / UNPACKED
-            return checkpoint.estimate(unpacked, "AutoModelForCausalLM", checkpoint.best_dtype(request.device))
+            return checkpoint.estimate(request, "AutoModelForCausalLM", folder=packed.parent / UNPACKED)
         if packed:  # it has 4 to 8 bits a weight: unpacked to 16, and for a moment 32, at most eight times as much
-            return 8 * packed.stat().st_size
-        return checkpoint.size_in_memory(request, "AutoModelForCausalLM")
+            return Estimate((Part("weights", 0, 8 * packed.stat().st_size),))
+        return checkpoint.estimate(request, "AutoModelForCausalLM")
 
     def talk(self, messages: Sequence[dict[str, str]], *, max_tokens: int) -> Iterator[str]:
         """Pieces of the answer as they come, greedily; closing the iterator stops the model at its next token.
@@ -76,13 +75,13 @@ class CausalLMBackend:
             Unsupported: if the checkpoint has no chat template, or the messages leave no room for an answer.
         """
         if not self._tokenizer.chat_template:
-            raise Unsupported(f"{self.spec.title} cannot chat: its checkpoint has no chat template.")
+            raise no_template(self.spec)
         inputs = self._tokenizer.apply_chat_template(
             list(messages), add_generation_prompt=True, return_tensors="pt", return_dict=True
         )
         room = self._model.config.max_position_embeddings - inputs["input_ids"].shape[1]
         if room < 1:
-            raise Unsupported(f"That is too long for {self.spec.title}: shorten the text by {1 - room} tokens or more.")
+            raise too_long(self.spec, room)
         with closing(
             generation.pieces(
                 self._model,
@@ -119,7 +118,8 @@ class CausalLMBackend:
             trust_remote_code=False,
         )
         keep(packed, model, tokenizer)
-        return model.to(device=self.device, dtype=checkpoint.best_dtype(self.device)).eval(), tokenizer
+        dtype = quantized.dtype_of(request.quantization, self.device)
+        return quantized.finished(model.to(self.device, dtype), request.quantization, self.device).eval(), tokenizer
 
 
 def tokenizer_of(folder: Path, **options: str) -> Any:

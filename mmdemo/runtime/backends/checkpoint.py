@@ -15,26 +15,12 @@ import torch
 
 from mmdemo import torchvision_ops
 from mmdemo.errors import StudioError, WeightsError
+from mmdemo.runtime.backends import quantized
 from mmdemo.runtime.base import Load
+from mmdemo.runtime.estimates import Estimate
 
 T = TypeVar("T")
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
-ROOM = 1.15
-"""Beside the weights: activations, the key-value cache of a short answer, allocator slack."""
-
-
-def best_dtype(device: str) -> torch.dtype:
-    """bfloat16 where the device computes in it, else float32.
-
-    On a CPU that is AVX512-BF16 or AMX: it halves the memory that each token has to read. Without them a CPU emulates
-    bfloat16, which is slower than float32.
-    """
-    if device == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
-    if device == "mps":
-        return torch.float16
-    native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    return torch.bfloat16 if native else torch.float32
 
 
 def gguf_in(folder: Path) -> Path | None:
@@ -74,22 +60,25 @@ def opened(title: str, folder: Path, action: Callable[[], T]) -> T:
 
 
 def open_model(
-    automodel: Any, folder: Path, title: str, device: str, *, allowed_absent: tuple[str, ...] = (), **options: Any
+    automodel: Any, request: Load, *, folder: Path | None = None, allowed_absent: tuple[str, ...] = (), **options: Any
 ) -> Any:
-    """A model of an `Auto…` class in evaluation mode, placed on `device`.
+    """A model of an `Auto…` class in evaluation mode, quantized and placed as the request says.
 
-    On CUDA `accelerate` places the layers, over several cards if there are several. Weights that the checkpoint
-    lacks would silently stay random; here they are an error.
+    On CUDA `accelerate` places the layers, over several cards if there are several; with a budget it places them over
+    cards, memory and disk. Weights that the checkpoint lacks would silently stay random; here they are an error.
 
     Args:
+        folder: where the checkpoint lies, if not in the row's own folder.
         allowed_absent: beginnings of the names of weights that are not used and may be absent.
         options: further arguments of `from_pretrained`.
 
     Raises:
         WeightsError: for pickles, broken files, or files that do not fit the architecture.
     """
+    title, device = request.spec.title, request.device
+    folder = folder or request.folders[request.spec.key]
     check_format(folder, title)
-    options.setdefault("dtype", best_dtype(device))
+    options = {**quantized.arguments(request.quantization, device), **placed(request), **options}
     quiet()
 
     def load() -> Any:
@@ -98,7 +87,6 @@ def open_model(
             local_files_only=True,
             trust_remote_code=False,
             use_safetensors=True,
-            device_map="auto" if device == "cuda" else None,
             output_loading_info=True,
             **options,
         )
@@ -110,50 +98,41 @@ def open_model(
         raise WeightsError(
             f"{title} in {folder} lacks {len(absent)} of the weights it needs ({absent[0]}, …): fetch it again."
         )
-    return model.eval() if device == "cuda" else model.to(device).eval()
+    model = quantized.finished(model, request.quantization, device)
+    return model.eval() if "device_map" in options else model.to(device).eval()
 
 
-def estimate(folder: Path, automodel: str, dtype: torch.dtype) -> int:
-    """Bytes that the model of a safetensors folder will take with its weights as `dtype`, from `config.json` alone.
+def placed(request: Load) -> dict[str, Any]:
+    """Arguments of `from_pretrained` that place the layers."""
+    if request.budget:
+        most = {
+            int(place.removeprefix("cuda:")) if place.startswith("cuda:") else place: size
+            for place, size in request.budget.items()
+        }
+        return {"device_map": "auto", "max_memory": most}
+    return {"device_map": "auto"} if request.device == "cuda" else {}
 
-    The model is built without memory for its weights (`accelerate.init_empty_weights`) and counted.
+
+def estimate(
+    request: Load, automodel: str, *, folder: Path | None = None, dtype: torch.dtype | None = None
+) -> Estimate:
+    """What a checkpoint of `transformers` will take, from its configuration; for engines to offer as their `estimate`.
 
     Args:
-        automodel: name of the `Auto…` class of `transformers` that will load it.
+        dtype: what the engine loads the weights as; by default the request's quantization decides.
 
     Raises:
-        WeightsError: if the configuration cannot be read or is of an architecture that the class does not have.
+        WeightsError: the configuration cannot be read or is of an architecture that the class does not have.
     """
+    place = folder or request.folders[request.spec.key]
+    check_format(place, request.spec.title)
 
-    def count() -> int:
-        import transformers
-        from accelerate import init_empty_weights
+    def count() -> Estimate:
+        from mmdemo.runtime.backends import sizing
 
-        config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-        auto = getattr(transformers, automodel)
-        if type(config) not in auto._model_mapping:
-            raise WeightsError(
-                f"The checkpoint in {folder} is a {config.model_type!r} model, which cannot be used for this: "
-                "choose another model."
-            )
-        with init_empty_weights():
-            model = auto.from_config(config)
-        model.tie_weights()
-        return sum(parameter.numel() for parameter in model.parameters())
+        return sizing.estimate(place, automodel, request.device, request.quantization, dtype)
 
-    parameters = opened(folder.name, folder, count)
-    return int(parameters * dtype.itemsize * ROOM)
-
-
-def size_in_memory(request: Load, automodel: str, dtype: torch.dtype | None = None) -> int:
-    """Bytes a checkpoint of `transformers` will take, for engines to offer as their `size`.
-
-    Args:
-        dtype: what the engine loads the weights as; by default `best_dtype` of the device.
-    """
-    folder = request.folders[request.spec.key]
-    check_format(folder, request.spec.title)
-    return estimate(folder, automodel, dtype or best_dtype(request.device))
+    return opened(place.name, place, count)
 
 
 def quiet() -> None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mmdemo.runtime.backends import checkpoint
 from mmdemo.runtime.base import Load
+from mmdemo.runtime.estimates import Estimate
 
 BATCH = 64
 LONGEST = 256
@@ -39,14 +40,12 @@ class EmbedderBackend:
         request.go_on()
         from transformers import AutoModel
 
-        self._model: Any = checkpoint.open_model(
-            AutoModel, folder, self.spec.title, self.device, dtype=DTYPE, allowed_absent=("pooler.",)
-        )
+        self._model: Any = checkpoint.open_model(AutoModel, request, dtype=DTYPE, allowed_absent=("pooler.",))
 
     @staticmethod
-    def size(request: Load) -> int:
-        """Bytes it will take in memory, from its configuration."""
-        return checkpoint.size_in_memory(request, "AutoModel", DTYPE)
+    def estimate(request: Load) -> Estimate:
+        """What it will take in memory, from its configuration."""
+        return checkpoint.estimate(request, "AutoModel", dtype=DTYPE)
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """One vector of length 1 for each text, (texts, width); their dot products are cosine similarities."""

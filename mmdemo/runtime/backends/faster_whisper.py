@@ -27,6 +27,8 @@ TOKENS = 30
 """A second of speech has no more tokens than this in any script; a loop is stopped there."""
 AT_ONCE = {"cpu": 16, "cuda": 32}
 """Clips decoded together."""
+TYPES = {"cpu": "int8", "cuda": "float16", "int8": "int8", "fp16": "float16", "fp32": "float32"}
+"""CTranslate2's name for a quantization; on each device the default."""
 LONGEST = {"cpu": 20.0, "cuda": 30.0}
 """Clips it likes to get, in seconds: on a CPU the encoder takes several times as long for 30 s as for two times 15."""
 SURE = 0.5
@@ -72,7 +74,7 @@ class FasterWhisperBackend:
             self._model: Any = WhisperModel(
                 str(folder),
                 device=self.device,
-                compute_type="float16" if self.device == "cuda" else "int8",
+                compute_type=TYPES.get(request.quantization) or TYPES[self.device],
                 cpu_threads=request.threads,
                 local_files_only=True,
             )

@@ -14,6 +14,7 @@ from PIL import Image
 from mmdemo.errors import UnknownName, Unsupported
 from mmdemo.runtime.backends import checkpoint, generation
 from mmdemo.runtime.base import Load, Seen
+from mmdemo.runtime.estimates import Estimate
 
 PROMPTS = {
     "sentence": "Describe this picture in one short sentence.",
@@ -48,17 +49,15 @@ class ImageTextBackend:
         request.go_on()
         from transformers import AutoModelForImageTextToText
 
-        self._model: Any = checkpoint.open_model(
-            AutoModelForImageTextToText, folder, self.spec.title, self.device, low_cpu_mem_usage=True
-        )
+        self._model: Any = checkpoint.open_model(AutoModelForImageTextToText, request)
         self._options: dict[str, Any] = {}
         if self._processor.chat_template:  # a captioner's own `generate` sets its padding
             self._options["pad_token_id"] = generation.padding(self._model, self._tokenizer)
 
     @staticmethod
-    def size(request: Load) -> int:
-        """Bytes it will take in memory, from its configuration."""
-        return checkpoint.size_in_memory(request, "AutoModelForImageTextToText")
+    def estimate(request: Load) -> Estimate:
+        """What it will take in memory, from its configuration."""
+        return checkpoint.estimate(request, "AutoModelForImageTextToText")
 
     def describe(self, images: Sequence[Image.Image], *, style: str, question: str, max_words: int) -> Iterator[Seen]:
         """Words as they come, for all pictures together where the tokenizer can pad, else one after the other.

@@ -9,9 +9,10 @@ import numpy as np
 import torch
 
 from mmdemo.results import Segment, Word
-from mmdemo.runtime.backends import checkpoint, whisper_text
+from mmdemo.runtime.backends import checkpoint, quantized, whisper_text
 from mmdemo.runtime.backends.languages import checked
 from mmdemo.runtime.base import RATE, Clip, Heard, Hearing, Load
+from mmdemo.runtime.estimates import Estimate
 
 AT_ONCE = {"cpu": 4, "cuda": 16, "mps": 8}
 """Clips decoded together."""
@@ -40,7 +41,7 @@ class SpeechSeq2SeqBackend:
         self.spec = request.spec
         self.device = request.device
         self._threads = request.threads
-        self._dtype = dtype_on(self.device)
+        self._dtype = dtype_for(request)
         folder = request.folders[request.spec.key]
         checkpoint.check_format(folder, self.spec.title)
         request.go_on()
@@ -54,15 +55,13 @@ class SpeechSeq2SeqBackend:
         request.go_on()
         from transformers import AutoModelForSpeechSeq2Seq
 
-        self._model: Any = checkpoint.open_model(
-            AutoModelForSpeechSeq2Seq, folder, self.spec.title, self.device, dtype=self._dtype
-        )
+        self._model: Any = checkpoint.open_model(AutoModelForSpeechSeq2Seq, request, dtype=self._dtype)
         self._whisper = self._model.config.model_type == "whisper"
 
     @staticmethod
-    def size(request: Load) -> int:
-        """Bytes it will take in memory, from its configuration, in the type it computes in."""
-        return checkpoint.size_in_memory(request, "AutoModelForSpeechSeq2Seq", dtype_on(request.device))
+    def estimate(request: Load) -> Estimate:
+        """What it will take in memory, from its configuration, in the type it computes in."""
+        return checkpoint.estimate(request, "AutoModelForSpeechSeq2Seq", dtype=dtype_for(request))
 
     def close(self) -> None:
         """Free the memory."""
@@ -222,6 +221,8 @@ class SpeechSeq2SeqBackend:
         return chances
 
 
-def dtype_on(device: str) -> torch.dtype:
-    """What it computes in: Whisper was published in float16, which a CPU would emulate."""
-    return torch.float32 if device == "cpu" else torch.float16
+def dtype_for(request: Load) -> torch.dtype:
+    """What it computes in: what was asked for, else float16 as Whisper was published; a CPU would emulate that."""
+    if request.quantization in quantized.WHOLE:
+        return quantized.WHOLE[request.quantization]
+    return torch.float32 if request.device == "cpu" else torch.float16

@@ -170,15 +170,18 @@ def test_its_size_counts_weights_as_float32_and_no_old_graphs(folders, backend, 
     encoder = (folders["efficientnet-lite2"] / "encoder.safetensors").stat().st_size
     beside = 24_666_229 if (folders["efficientnet-lite2"] / "efficientnet-lite2.pth").exists() else encoder
     expected = 8 * numbers + max(encoder, beside) + fusion.WORKING + fusion_prefills.KEPT
-    assert backends.size(request) == expected
+    assert backends.estimate(request).total == expected
     alone = tmp_path / "eye"
     alone.mkdir()
     (alone / "encoder.safetensors").symlink_to(folders["efficientnet-lite2"] / "encoder.safetensors")
     (alone / "openvino-old").mkdir()
     (alone / "openvino-old" / "prefill.bin").write_bytes(bytes(5_000_000))
-    unmade = backends.size(Load(spec, folders | {"efficientnet-lite2": alone}, "cpu", 2))
+    unmade = backends.estimate(Load(spec, folders | {"efficientnet-lite2": alone}, "cpu", 2)).total
     assert unmade == 8 * numbers + encoder + fusion.WORKING + fusion_prefills.KEPT + fusion.EXPORTING
-    assert backends.size(Load(catalog.get("efficientnet-lite2"), {"efficientnet-lite2": alone}, "cpu", 2)) == encoder
+    assert (
+        backends.estimate(Load(catalog.get("efficientnet-lite2"), {"efficientnet-lite2": alone}, "cpu", 2)).total
+        == encoder
+    )
 
 
 def test_loading_stops_before_it_begins_and_is_kept_once_it_has_ended(folders, monkeypatch) -> None:

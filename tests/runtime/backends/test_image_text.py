@@ -14,7 +14,7 @@ from PIL import Image
 
 from mmdemo import catalog, torchvision_ops
 from mmdemo.errors import Cancelled, DoesNotFit, UnknownName, Unsupported, WeightsError
-from mmdemo.runtime.backends import checkpoint, image_text
+from mmdemo.runtime.backends import checkpoint, image_text, quantized, sizing
 from mmdemo.runtime.backends.image_text import ImageTextBackend, shrunk
 from mmdemo.runtime.base import Describer, Load, Seen
 from mmdemo.runtime.manager import Manager
@@ -43,7 +43,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.fixture
 def make(folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> Make:
     """Loads a tiny checkpoint in float32, so that padding cannot tip a tie between two words."""
-    monkeypatch.setattr(checkpoint, "best_dtype", lambda device: torch.float32)
+    monkeypatch.setattr(quantized, "best_dtype", lambda device: torch.float32)
     return lambda name: ImageTextBackend(request(folders, name))
 
 
@@ -143,9 +143,10 @@ def test_the_size_is_known_from_the_configuration_alone(
     backend = make(name)
     bytes_of_weights = sum(parameter.nbytes for parameter in backend._model.parameters())
     (tmp_path / "config.json").write_bytes((folders[name] / "config.json").read_bytes())
-    assert checkpoint.estimate(tmp_path, "AutoModelForImageTextToText", torch.float32) == int(
-        bytes_of_weights * checkpoint.ROOM
-    )
+    known = sizing.estimate(tmp_path, "AutoModelForImageTextToText", "cpu", "fp32")
+    buffers = sum(buffer.nbytes for buffer in backend._model.buffers())
+    assert known.weights == bytes_of_weights + buffers
+    assert sum(part.parameters for part in known.parts) >= sum(one.numel() for one in backend._model.parameters())
 
 
 def test_what_does_not_fit_is_refused_before_its_weights_are_read(
@@ -156,7 +157,7 @@ def test_what_does_not_fit_is_refused_before_its_weights_are_read(
     row = dataclasses.replace(SPEC, sources=(catalog.Local(str(tmp_path)),), files=())
     monkeypatch.setitem(catalog.MODELS, row.key, row)
     home = str(tmp_path / "home")
-    with pytest.raises(DoesNotFit, match=r"SmolVLM2 256M needs about .* choose a smaller model"):
+    with pytest.raises(DoesNotFit, match=r"SmolVLM2 256M needs about .* a smaller model"):
         Manager(Settings(home=home, device="cpu", memory_gb=0.001)).get(row.key)
     with pytest.raises(WeightsError, match="cannot be opened"):
         Manager(Settings(home=home, device="cpu", memory_gb=1000)).get(row.key)
@@ -166,7 +167,7 @@ def test_an_architecture_that_does_not_see_is_named(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "clap"}')
     (tmp_path / "model.safetensors").write_bytes(b"")
     with pytest.raises(WeightsError, match="clap"):
-        ImageTextBackend.size(request({"odd": tmp_path}, "odd"))
+        ImageTextBackend.estimate(request({"odd": tmp_path}, "odd"))
     with pytest.raises(WeightsError, match="cannot be opened"):
         ImageTextBackend(request({"odd": tmp_path}, "odd"))
 

@@ -1,0 +1,44 @@
+"""What a checkpoint will take in memory: weights by module, key-value cache, activations. Bytes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Part:
+    """A module of a checkpoint: its parameters, and the bytes that they take as they are held."""
+
+    name: str
+    parameters: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Before anything is loaded.
+
+    Attributes:
+        parts: the modules; together they are all weights.
+        cache: keys and values of one conversation of `tokens` tokens.
+        activations: the most that lives at once while such a conversation is read.
+        other: what the engine takes besides: its own copies, tables, libraries' buffers.
+        dtype: what the weights are held as.
+    """
+
+    parts: tuple[Part, ...]
+    cache: int = 0
+    activations: int = 0
+    other: int = 0
+    tokens: int = 0
+    dtype: str = ""
+
+    @property
+    def weights(self) -> int:
+        """All parts together."""
+        return sum(part.bytes for part in self.parts)
+
+    @property
+    def total(self) -> int:
+        """What the checkpoint takes while it answers one conversation."""
+        return self.weights + self.cache + self.activations + self.other
