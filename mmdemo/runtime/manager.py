@@ -10,27 +10,30 @@ import gc
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
-from mmdemo import catalog
+from mmdemo import catalog, folders, hub_rows
 from mmdemo.catalog import ModelSpec
 from mmdemo.errors import DoesNotFit, Unsupported
 from mmdemo.folders import bytes_in
 from mmdemo.runtime import backends, device, memory, ocr
 from mmdemo.runtime.base import Backend, Load
-from mmdemo.runtime.sources import Progress, cached, fetch, remove
+from mmdemo.runtime.sources import Progress, arrived, cached, fetch, look, remove, usage
 from mmdemo.settings import Settings
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the Models page. Sizes in bytes."""
+    """One line of the Models page. Sizes in bytes; `arrived`: what is here of one that is not here as a whole."""
 
     spec: ModelSpec
     cached: bool
     loaded: bool
     disk: int
     device: str = ""
+    arrived: int = 0
+    last_used: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,7 @@ class Manager:
         if settings.device != "auto":  # which is looked for when it is needed: that may import torch
             device.choose(settings.device)
         self.settings = settings
+        hub_rows.use(settings.models_folder)
         self._loaded: dict[str, _Loaded] = {}
         self._begun = time.monotonic()
 
@@ -110,6 +114,7 @@ class Manager:
             self._loaded[spec.key] = _Loaded(spec, backends.load(request), time.monotonic())
         entry = self._loaded[spec.key]
         entry.used = time.monotonic()
+        usage.note(entry.spec, self.settings)
         return entry.backend
 
     def spec(self, key: str) -> ModelSpec:
@@ -131,6 +136,15 @@ class Manager:
         if spec.key in self._loaded:
             return []
         return [part for part in (spec.key, *spec.parts) if cached(catalog.get(part), self.settings) is None]
+
+    def look(
+        self,
+        key: str,
+        cancelled: Callable[[], bool] = lambda: False,
+        report: Callable[[Progress], None] = lambda progress: None,
+    ) -> ModelSpec:
+        """The row of `key`; that of a repository of the Hub is asked for there, if nobody has done so yet."""
+        return look(self.spec(key), self.settings, report, cancelled)
 
     def fetch(
         self,
@@ -161,7 +175,7 @@ class Manager:
             Unsupported: for files that are part of the program, or the user's own folder.
         """
         spec = self.spec(key)
-        if spec.key not in catalog.MODELS:
+        if spec.key.startswith(folders.PREFIX):
             raise Unsupported(f"{spec.origin} is your own folder, not a copy in the cache: delete it yourself.")
         for other in [entry.spec for entry in self._loaded.values()]:
             if spec.key in (other.key, *other.parts):
@@ -169,8 +183,10 @@ class Manager:
         return remove(spec, self.settings)
 
     def rows(self) -> Iterator[Row]:
-        """Every row of the catalog and where it stands."""
-        for spec in catalog.ROWS:
+        """Every row of the catalog, and of the repositories of which something is here, and where it stands."""
+        own = hub_rows.rows(self.settings.models_folder)
+        here = [spec for spec in own if cached(spec, self.settings) or arrived(spec, self.settings)]
+        for spec in (*catalog.ROWS, *here):
             folder = cached(spec, self.settings)
             entry = self._loaded.get(spec.key)
             yield Row(
@@ -179,6 +195,8 @@ class Manager:
                 loaded=entry is not None,
                 disk=bytes_in(folder) if folder else 0,
                 device=entry.backend.device if entry else "",
+                arrived=0 if folder else arrived(spec, self.settings),
+                last_used=usage.last(spec, self.settings),
             )
 
     def status(self) -> Status:
