@@ -80,21 +80,19 @@ def folder_name(key: str) -> str:
 
 
 def use(models: Path) -> None:
-    """Look for rows in this folder of models too, before the others: a key alone does not say where its studio is."""
-    if models in _folders:
-        _folders.remove(models)
-    _folders.insert(0, models)
+    """Look for rows in this folder of models from now on: a key alone does not say where its studio keeps them."""
+    _folders[:] = [models]
 
 
-def spec_of(key: str) -> ModelSpec:
-    """The row of a `hub:` key.
+def spec_of(key: str, models: Path | None = None) -> ModelSpec:
+    """The row of a `hub:` key, in a folder of models; by default in that of the last studio that has begun.
 
     Raises:
         InputError: for one that is not well formed.
     """
     where = address(key)
-    for models in _folders:
-        row = read(models / where.folder)
+    for folder in [models] if models else _folders:
+        row = read(folder / where.folder)
         if row is not None and row.key == where.key:
             return row
     source = Hub(where.repo, where.revision)

@@ -124,7 +124,11 @@ class Manager:
             UnknownName: for a key that is none.
         """
         entry = self._loaded.get(key)
-        return entry.spec if entry else catalog.get(key)
+        if entry:
+            return entry.spec
+        if key.startswith(hub_rows.PREFIX) and key not in catalog.MODELS:
+            return hub_rows.spec_of(key, self.settings.models_folder)
+        return catalog.get(key)
 
     def absent(self, key: str) -> list[str]:
         """What must be fetched before `key` can be loaded: itself and its parts, as far as they are not here.
@@ -135,7 +139,7 @@ class Manager:
         spec = self.spec(key)
         if spec.key in self._loaded:
             return []
-        return [part for part in (spec.key, *spec.parts) if cached(catalog.get(part), self.settings) is None]
+        return [part for part in (spec.key, *spec.parts) if cached(self.spec(part), self.settings) is None]
 
     def look(
         self,
@@ -153,7 +157,7 @@ class Manager:
         report: Callable[[Progress], None] = lambda progress: None,
     ) -> Path:
         """The folder with the files of `key`; from the cache if they are there."""
-        return fetch(catalog.get(key), self.settings, report, cancelled)
+        return fetch(self.spec(key), self.settings, report, cancelled)
 
     def unload(self, key: str) -> None:
         """Close a loaded checkpoint; nothing happens if it is not loaded.
