@@ -4,22 +4,14 @@ from __future__ import annotations
 
 import os
 import zipfile
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from mmdemo.catalog import ModelFile, ModelSpec, Source, Wheel
 from mmdemo.settings import Settings
-from tests.loopback import Served, publish, serving, sha256
-
-
-@pytest.fixture
-def served() -> Iterator[Served]:
-    """A server on a free port of the loopback address."""
-    with serving() as state:
-        yield state
+from tests.loopback import Served, sha256
 
 
 @pytest.fixture
@@ -89,12 +81,3 @@ def row() -> Callable[..., ModelSpec]:
         return ModelSpec(key, "Tiny", "labels", ("classify",), sources, "MIT", "", "", 0, 0, files=pinned)
 
     return make
-
-
-@pytest.fixture
-def hub(served: Served, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Publish a repository on a Hub that HF_ENDPOINT names."""
-    monkeypatch.setenv("HF_ENDPOINT", served.address)
-    for name in ("HF_TOKEN", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
-        monkeypatch.delenv(name, raising=False)
-    return partial(publish, served)
