@@ -74,6 +74,15 @@ def address(key: str) -> Address:
     return Address(found["repo"], found["revision"] or "main", found["file"] or "")
 
 
+def is_key(text: str) -> bool:
+    """Whether it is a well-formed `hub:` key."""
+    try:
+        address(text)
+    except InputError:
+        return False
+    return True
+
+
 def folder_name(key: str) -> str:
     """The name of the folder for the files of any row, in the folder of the models."""
     return address(key).folder if key.startswith(PREFIX) else key

@@ -15,7 +15,7 @@ from mmdemo.options import build, meta
 from mmdemo.runtime.idle import Idle
 from mmdemo.runtime.manager import Manager, Row, Status
 from mmdemo.runtime.sources import Progress, hub_find
-from mmdemo.runtime.sources.hub_find import Found
+from mmdemo.runtime.sources.hub_find import Found, Wanted
 from mmdemo.runtime.worker import Worker
 from mmdemo.settings import Settings
 from mmdemo.tasks.base import Event
@@ -100,13 +100,11 @@ class Studio:
         """Ask the Hub what `key` is, unless that is known, yielding progress; `catalog.get` knows it then."""
         return self._fetcher.report(lambda report, cancelled: self.manager.look(key, cancelled, report), stop)
 
-    def search(
-        self, words: str, tasks: Sequence[str] = (), stop: threading.Event | None = None
-    ) -> Iterator[Progress | list[Found]]:
+    def search(self, wanted: Wanted, stop: threading.Event | None = None) -> Iterator[Progress | list[Found]]:
         """Search the Hub: progress, then what was found. See `hub_find.search`."""
 
         def action(report: Callable[[Progress | list[Found]], None], cancelled: Callable[[], bool]) -> None:
-            report(hub_find.search(words, tuple(tasks), self.settings, report, cancelled))
+            report(hub_find.search(wanted, self.settings, report, cancelled))
 
         return self._fetcher.report(action, stop)
 

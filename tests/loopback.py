@@ -149,11 +149,15 @@ def serving() -> Iterator[Served]:
 def found(models: list[dict[str, Any]], query: str) -> bytes:
     """The Hub's list of models for a query: names that have the words, with the tag, most downloaded first."""
     asked = {name: values[0] for name, values in parse_qs(query).items()}
+    billions = re.fullmatch(r"max:([\d.]+)B", asked.get("num_parameters", ""))
+    most = float(billions[1]) * 1e9 if billions else None
     fit = [
         one
         for one in models
         if asked.get("search", "").lower() in one["id"].lower()
         and asked.get("pipeline_tag", one.get("pipeline_tag")) == one.get("pipeline_tag")
+        and asked.get("filter") in (None, *one["tags"])
+        and (most is None or one.get("safetensors", {}).get("total", most + 1) <= most)
     ]
     assert asked.get("sort") == "downloads"
     fit.sort(key=lambda one: -one["downloads"])

@@ -10,7 +10,7 @@ from typing import Any, TextIO
 from mmdemo.cli.output import megabytes, table
 from mmdemo.cli.progress import Reporter
 from mmdemo.runtime.sources import Progress
-from mmdemo.runtime.sources.hub_find import Found
+from mmdemo.runtime.sources.hub_find import Found, Wanted
 from mmdemo.runtime.sources.hub_search import USABLE
 from mmdemo.studio import Studio
 
@@ -25,6 +25,10 @@ def add_command(actions: Any) -> None:
         "words", nargs="+", metavar="WORDS", help="words in a model's name, or hub:owner/name for one repository"
     )
     command.add_argument("--task", choices=sorted(set(USABLE.values())), help="only models that do this")
+    command.add_argument("--licence", default="", help="only models with this licence, such as apache-2.0")
+    command.add_argument(
+        "--billions", type=float, default=0.0, metavar="B", help="only models of at most so many billions of parameters"
+    )
     command.add_argument("--json", action="store_true", help="print one JSON object for each model, a line each")
     command.set_defaults(action=run)
 
@@ -38,8 +42,10 @@ def run(arguments: argparse.Namespace, stdout: TextIO) -> int:
     """
     studio, reporter = Studio(), Reporter()
     found: list[Found] = []
+    tasks = (arguments.task,) if arguments.task else ()
+    wanted = Wanted(" ".join(arguments.words), tasks, arguments.licence, arguments.billions)
     try:
-        for event in studio.search(" ".join(arguments.words), [arguments.task] if arguments.task else []):
+        for event in studio.search(wanted):
             if isinstance(event, Progress):
                 reporter.progress(event)
             else:

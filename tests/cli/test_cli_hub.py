@@ -50,7 +50,8 @@ def test_searching_prints_a_table_or_a_line_of_json_each(online: Command) -> Non
     assert head.split() == ["key", "task", "size", "downloads", "licence"]
     assert [line.split()[0] for line in lines] == [KEY, "hub:someone/tiny-talk"]
     assert lines[1].endswith("not stated (gated)")
-    status, out, err = online("models", "search", "no", "such", "thing")
+    assert online("models", "search", "tiny", "--licence", "mit", "--json")[1].count("\n") == 1
+    status, out, err = online("models", "search", "no", "such", "thing", "--billions", "0.5")
     assert (status, out) == (0, "") and "no model of that name that runs here" in err
 
 

@@ -19,6 +19,23 @@ from mmdemo.settings import Settings
 
 
 @dataclass(frozen=True)
+class Wanted:
+    """What to search for.
+
+    Attributes:
+        words: in the name of a model; or a key, `hub:owner/name`, of the one that is meant.
+        tasks: values of `hub_search.USABLE`; empty: all.
+        licence: as the Hub writes it (`apache-2.0`); empty: any.
+        billions: at most so many parameters; 0: any number, also where the Hub does not know it.
+    """
+
+    words: str
+    tasks: tuple[str, ...] = ()
+    licence: str = ""
+    billions: float = 0.0
+
+
+@dataclass(frozen=True)
 class Found:
     """One result of a search. `bytes` and `parameters` are 0 where the Hub does not know them."""
 
@@ -34,8 +51,7 @@ class Found:
 
 
 def search(
-    words: str,
-    tasks: tuple[str, ...],
+    wanted: Wanted,
     settings: Settings,
     report: Callable[[Progress], None] = lambda progress: None,
     cancelled: Callable[[], bool] = lambda: False,
@@ -44,9 +60,6 @@ def search(
     """Repositories whose names have the words, of models that an engine here runs, the most downloaded first.
 
     Words that are a key (`hub:owner/name`) are looked at instead: see `looked_at`.
-
-    Args:
-        tasks: which of the values of `hub_search.USABLE`; empty: all.
 
     Raises:
         Unreachable: the Hub does not answer, or MMDEMO_OFFLINE keeps it from being asked.
@@ -57,12 +70,13 @@ def search(
             "The Hub is not searched, because MMDEMO_OFFLINE keeps the studio on this machine: set MMDEMO_OFFLINE=no "
             "to search it."
         )
-    words = words.strip()
+    words = wanted.words.strip()
     if words.startswith(hub_rows.PREFIX):
         return looked_at(words, settings, report, cancelled)
     job = {
         "action": "search", "words": words, "limit": limit,
-        "tasks": [tag for tag, does in USABLE.items() if does in tasks],
+        "tasks": [tag for tag, does in USABLE.items() if does in wanted.tasks],
+        "licence": wanted.licence, "billions": wanted.billions,
     }  # fmt: skip
     title = ModelSpec("", "Hub", "", (), (), "", "", "", 0, 0.0)
     with tempfile.TemporaryDirectory() as scratch:
@@ -72,7 +86,8 @@ def search(
             last = hub_ask.ask(job, fetch, Path(scratch), lambda lines: words_now, _no_answer)[-1]
         except Cancelled:
             raise Cancelled("The search was stopped.") from None
-    return [Found(key=f"{hub_rows.PREFIX}{one['repo']}", **one) for one in last["found"]]
+    found = [Found(key=f"{hub_rows.PREFIX}{one['repo']}", **one) for one in last["found"]]
+    return [one for one in found if hub_rows.is_key(one.key)]  # what has no owner cannot be named
 
 
 def looked_at(

@@ -33,6 +33,8 @@ FIELDS = ["downloads", "gated", "gguf", "library_name", "likes", "pipeline_tag",
 def search(job: dict[str, Any]) -> dict[str, Any]:
     """Up to `limit` models whose names have the `words`, most downloaded first; `tasks` are `pipeline_tag`s, or none.
 
+    Where `licence` or `billions` (of parameters, at most) are given, only those that the Hub knows to have them.
+
     Each has `repo`, `task`, `licence`, `downloads`, `likes`, `gated`, and as far as the Hub knows them (else 0) its
     `parameters` and `bytes`.
     """
@@ -45,6 +47,8 @@ def search(job: dict[str, Any]) -> dict[str, Any]:
             models = HfApi().list_models(
                 search=job["words"] or None,
                 pipeline_tag=tag,
+                filter=f"license:{job['licence']}" if job["licence"] else None,
+                num_parameters=f"max:{job['billions']:g}B" if job["billions"] else None,
                 sort="downloads",
                 limit=LOOKED_AT,
                 expand=FIELDS,  # type: ignore[arg-type]
@@ -62,7 +66,7 @@ def usable(info: Any) -> bool:
     """Whether an engine here may run it, as far as its card says."""
     library = (info.library_name or "").lower()
     known = library in LIBRARIES or "gguf" in (info.tags or ())
-    return (info.pipeline_tag or "") in USABLE and known
+    return (info.pipeline_tag or "") in USABLE and known and info.id.count("/") == 1
 
 
 def described(info: Any) -> dict[str, Any]:

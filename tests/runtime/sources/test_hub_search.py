@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from mmdemo.errors import Cancelled, Unreachable, WeightsError
 from mmdemo.runtime.manager import Manager
-from mmdemo.runtime.sources import Progress, hub_ask
-from mmdemo.runtime.sources.hub_find import Found, search
+from mmdemo.runtime.sources import Progress, hub_ask, hub_find
+from mmdemo.runtime.sources.hub_find import Found, Wanted
 from mmdemo.settings import Settings
 from tests.loopback import Served
 
@@ -30,7 +31,12 @@ def several(hub: Publish, settings: Settings, monkeypatch: pytest.MonkeyPatch) -
     hub("c/tiny-talk", {}, pipeline_tag="text-generation", downloads=20, tags=["gguf"], gguf={"total": 5_000_000})
     hub("d/tiny-segments", {}, pipeline_tag="image-segmentation", downloads=10_000, library_name="transformers")
     hub("e/tiny-mlx", {}, pipeline_tag=SEES, downloads=10_000, library_name="mlx")
+    hub("tiny-without-an-owner", {}, pipeline_tag=SEES, downloads=10_000)
     hub("f/huge-eyes", {}, pipeline_tag=SEES, downloads=70, library_name="transformers")
+
+
+def search(words: str, tasks: tuple[str, ...], settings: Settings, *report: Any, **more: Any) -> list[Found]:
+    return hub_find.search(Wanted(words, tasks), settings, *report, **more)
 
 
 def keys(found: list[Found]) -> list[str]:
@@ -53,6 +59,12 @@ def test_a_task_keeps_the_others_out(settings: Settings) -> None:
     assert keys(search("", ("describe",), settings)) == ["hub:f/huge-eyes", "hub:a/tiny-eyes"]
     assert keys(search("tiny", ("transcribe", "talk"), settings)) == ["hub:b/tiny-ears", "hub:c/tiny-talk"]
     assert search("no such words", (), settings) == []
+
+
+def test_a_licence_and_a_size_keep_the_others_out(settings: Settings) -> None:
+    assert keys(hub_find.search(Wanted("", licence="apache-2.0"), settings)) == ["hub:a/tiny-eyes"]
+    assert keys(hub_find.search(Wanted("", billions=1), settings)) == ["hub:a/tiny-eyes"]
+    assert hub_find.search(Wanted("", billions=0.001), settings) == []
 
 
 def test_a_key_is_looked_at_with_a_result_for_each_gguf_file(hub: Publish, settings: Settings) -> None:
