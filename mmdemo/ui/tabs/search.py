@@ -15,6 +15,7 @@ from mmdemo.runtime.sources.hub_search import USABLE
 from mmdemo.ui import panels, parts
 from mmdemo.ui.bench import Bench, Context, State, Updates
 from mmdemo.ui.i18n import label, language_of, say
+from mmdemo.ui.sentences import translate
 
 SIZES = (1, 3, 8, 32)
 """Billions of parameters that one can bound a search by."""
@@ -39,14 +40,14 @@ class Search:
         licences = [(label("any"), ""), *((one, one) for one in LICENCES)]
         with gr.Row(elem_classes=["mm-hub"], visible=there):
             self.words = gr.Textbox(
-                label=label("hub_search"), info=label("hub_hint"), lines=1, max_lines=1, elem_id="mm-hub-words",
+                label=label("hub_search"), placeholder=label("hub_hint"), lines=1, max_lines=1, elem_id="mm-hub-words",
                 elem_classes=["mm-hub-words"],
             )  # fmt: skip
             self.task = _choice("col_task", tasks, "mm-hub-task")
             self.size = _choice("col_parameters", sizes, "mm-hub-size")
             self.licence = _choice("col_licence", licences, "mm-hub-licence")
             self.go = gr.Button(
-                label("search_go"), variant="primary", min_width=96, elem_id="mm-hub-go", elem_classes=["mm-action"]
+                label("search_go"), variant="primary", min_width=96, elem_id="mm-hub-go", elem_classes=["mm-hub-go"]
             )
         self.bench = Bench(context, "hub", lasting=False)
         self.found = gr.State([])
@@ -120,7 +121,7 @@ def _result(one: Found, row: Row | None, language: str) -> str:
         ("task", say(f"task_{one.task}", language)),
         ("size", parts.size(one.bytes) if one.bytes else "–"),
         ("parameters", panels.count(one.parameters / 1e6) if one.parameters else "–"),
-        ("licence", escape(one.licence or say("not_stated", language))),
+        ("licence", escape(translate(one.licence or "not stated", language))),
         ("downloads", f"{one.downloads:,}"),
     ]
     body = "".join(f'<td data-mm-name="{say("col_" + key, language)}">{value}</td>' for key, value in cells)
