@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from mmdemo import torchvision_ops
-from tests.browser.conftest import LONG, serving
+from tests.browser.conftest import LONG, SAMPLES, serving
 from tests.loopback import COMMIT, Served, publish
 
 pytestmark = pytest.mark.browser
 REPO = "someone/tiny-eyes"
+SAMPLE = sorted(SAMPLES.glob("*.jpg"))[0]
 KEY = f"hub:{REPO}"
 WEIGHTS = f"/{REPO}/resolve/{COMMIT}/model.safetensors"
 
@@ -69,6 +70,16 @@ def test_a_model_of_the_hub_is_found_fetched_and_loaded(
         row.get_by_role("button", name="Load tiny-eyes").click()
         row.get_by_text("loaded on cpu").wait_for(timeout=LONG)
         row.get_by_text("last used").wait_for()
+
+        page.get_by_role("tab", name="Describe").click()
+        page.locator("#mm-describe-model input").click()
+        page.get_by_role("option", name="tiny-eyes").click()
+        page.locator("#mm-header").get_by_text("tiny-eyes").wait_for()
+        page.locator("#mm-describe-drop input[type=file]").set_input_files(str(SAMPLE))
+        page.locator("#mm-describe-status .mm-quiet").wait_for(timeout=LONG)
+        page.locator(".mm-from", has_text="tiny-eyes").wait_for()
+
+        page.get_by_role("tab", name="Models").click()
         page.on("dialog", lambda dialog: dialog.accept())
         row.get_by_role("button", name="Remove tiny-eyes").click()
         row.wait_for(state="detached", timeout=LONG)
