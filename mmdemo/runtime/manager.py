@@ -103,7 +103,7 @@ class Manager:
         Raises:
             UnknownName, WeightsError, DoesNotFit, Cancelled.
         """
-        spec = self.spec(key)
+        spec = self.look(key, cancelled, report)
         if spec.key not in self._loaded:
             folders = {part: self.fetch(part, cancelled, report) for part in (spec.key, *spec.parts)}
             report(Progress(f"Loading {spec.title}"))

@@ -90,6 +90,9 @@ def models(rows: Sequence[Row], offline: bool, language: str) -> str:
             title = say(key, language)
             lines = "".join(_model(row, offline, language) for row in some)
             parts.append(f'<h3 class="mm-head">{title}</h3>{table(lines, COLUMNS, title, language)}')
+    taken = sum(row.disk + row.arrived for row in rows if not local_only(row))
+    if taken:
+        parts.append(f'<p class="mm-from">{escape(say("cache_total", language, size=size(taken)))}</p>')
     return "".join(parts)
 
 

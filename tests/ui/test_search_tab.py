@@ -95,6 +95,7 @@ def test_the_one_used_last_comes_first() -> None:
                            ("new", datetime(2026, 2, 1, tzinfo=UTC)))
     ]  # fmt: skip
     html = panels.models(rows, False, "en")
+    assert "The fetched models take 0.0 MB on this machine." in html
     places = [html.index(f'data-mm-model="hub:a/{name}"') for name in ("new", "old", "never")]
     assert places == sorted(places)
 

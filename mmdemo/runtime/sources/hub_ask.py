@@ -58,8 +58,8 @@ def ask(
 
         def now() -> Progress:
             lines = _lines((folder / "output").read_text("utf-8"))
-            if lines and "waiting" in lines[-1]:
-                return Progress(f"The Hub is busy: asking it again in {lines[-1]['waiting']} s")
+            if lines and lines[-1].get("waiting"):
+                return Progress(f"Asking the Hub again in {lines[-1]['waiting']} s")
             return progress(lines)
 
         command = [sys.executable, "-P", "-c", PROGRAM, str(ROOT)]

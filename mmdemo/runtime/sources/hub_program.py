@@ -123,6 +123,7 @@ def patient(action: Callable[[], T], moved: Callable[[], bool] | None = None) ->
             pause = pauses[failed - 1] if wait is None else wait
             say({"waiting": round(pause)})
             time.sleep(pause)
+            say({"waiting": 0})
 
 
 def meaning(error: Exception) -> tuple[str, str]:

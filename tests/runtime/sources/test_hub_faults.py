@@ -1,4 +1,4 @@
-"""A Hub that breaks off, waits, refuses and lies: nothing half is ever used, and nothing is fetched twice."""
+"""A Hub that waits, refuses and lies: what it means is told, and nothing wrong is ever used."""
 
 from __future__ import annotations
 
@@ -9,177 +9,28 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 
-import psutil
 import pytest
 
 from mmdemo.catalog import Hub, ModelSpec
-from mmdemo.errors import Cancelled, ChecksumMismatch, Unreachable
+from mmdemo.errors import ChecksumMismatch, Unreachable
 from mmdemo.runtime.sources import Progress, cached, fetch, hub_ask
-from mmdemo.runtime.sources.hub_download import PIECE
+from mmdemo.runtime.sources.hub_program import wait_of
 from mmdemo.settings import Settings
-from tests.loopback import COMMIT, Served, publish
+from tests.loopback import Served, publish
+from tests.runtime.sources.large import FILE, FILES, LIST, REPO, WEIGHTS, assert_nothing_is_used, part
 
 Publish = Callable[..., None]
 Row = Callable[..., ModelSpec]
-WEIGHTS = os.urandom(3_000_000)
-HALF = len(WEIGHTS) // 2
-FILES = {"config.json": b"{}", "model.safetensors": WEIGHTS}
-REPO = "someone/tiny"
-LIST = f"/api/models/{REPO}/revision/main"
-FILE = f"/{REPO}/resolve/{COMMIT}/model.safetensors"
 ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(autouse=True)
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hub_ask, "PAUSES", (0.01, 0.02, 0.03))
-
-
-def wait_for(what: Callable[[], object], seconds: float = 60.0) -> None:
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.02)
-
-
-def part(settings: Settings) -> int:
-    """Bytes that are here of the large file."""
-    parts = settings.models_folder / ".staging" / "tiny" / "hub" / ".parts"
-    sizes = [path.stat().st_size for path in parts.iterdir()] if parts.is_dir() else []
-    return max(sizes, default=0)
-
-
-def assert_resumed(served: Served, start: int) -> None:
-    """The last download of the large file was of all that was not here, and of nothing else."""
-    assert start > HALF - PIECE
-    assert served.of(FILE)[-1] == (f"bytes={start}-", len(WEIGHTS) - start)
-
-
-def assert_nothing_is_used(spec: ModelSpec, settings: Settings) -> None:
-    assert cached(spec, settings) is None
-    assert not (settings.models_folder / "tiny" / "model.safetensors").exists()
-
-
-def test_a_stopped_download_goes_on_where_it_stopped(
-    served: Served, hub: Publish, row: Row, settings: Settings
-) -> None:
-    hub(REPO, FILES)
-    spec = row(Hub(REPO))
-    served.held.add(FILE)
-    with pytest.raises(Cancelled, match="what has arrived is kept for the next time"):
-        fetch(spec, settings, cancelled=lambda: part(settings) > HALF - PIECE)
-    assert_nothing_is_used(spec, settings)
-    start = part(settings)
-    served.held.clear()
-    steps: list[Progress] = []
-    folder = fetch(spec, settings, steps.append)
-    assert (folder / "model.safetensors").read_bytes() == WEIGHTS
-    assert_resumed(served, start)
-    assert served.asked[f"/{REPO}/resolve/{COMMIT}/config.json"] == 1
-    assert max(step.total for step in steps) == len(WEIGHTS) + 2
-
-
-def test_a_download_whose_process_was_killed_goes_on_where_it_was(
-    served: Served, hub: Publish, row: Row, settings: Settings
-) -> None:
-    hub(REPO, FILES)
-    spec = row(Hub(REPO))
-    served.held.add(FILE)
-
-    def kill() -> None:
-        wait_for(lambda: part(settings) > HALF - PIECE)
-        for child in psutil.Process().children():
-            child.kill()
-
-    killer = threading.Thread(target=kill)
-    killer.start()
-    with pytest.raises(Unreachable, match="could not fetch someone/tiny: it was ended"):
-        fetch(spec, settings)
-    killer.join()
-    assert_nothing_is_used(spec, settings)
-    start = part(settings)
-    served.held.clear()
-    fetch(spec, settings)
-    assert_resumed(served, start)
-
-
-def test_when_the_program_is_killed_its_download_ends_and_the_next_program_goes_on(
-    served: Served, hub: Publish, row: Row, settings: Settings
-) -> None:
-    hub(REPO, FILES)
-    served.held.add(FILE)
-    code = (
-        "from mmdemo.catalog import Hub, ModelSpec; from mmdemo.runtime.sources import fetch; "
-        "from mmdemo.settings import Settings; "
-        f"fetch(ModelSpec('tiny', 'Tiny', 'labels', (), (Hub({REPO!r}),), '', '', '', 0, 0), "
-        f"Settings(home={settings.home!r}))"
-    )
-    program = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT)
-    wait_for(lambda: part(settings) > HALF - PIECE)
-    (downloading,) = psutil.Process(program.pid).children()
-    program.kill()
-    program.wait()
-    wait_for(lambda: not downloading.is_running())
-    start = part(settings)
-    served.held.clear()
-    fetch(row(Hub(REPO)), settings)
-    assert_resumed(served, start)
-
-
-@pytest.mark.parametrize("reset", [False, True], ids=["closed", "reset"])
-def test_a_dropped_connection_is_taken_up_again_in_the_same_run(
-    reset: bool, served: Served, hub: Publish, row: Row, settings: Settings
-) -> None:
-    hub(REPO, FILES)
-    served.breaking[FILE], served.resetting = 2, reset
-    folder = fetch(row(Hub(REPO)), settings)
-    assert (folder / "model.safetensors").read_bytes() == WEIGHTS
-    (first, second, third) = served.of(FILE)
-    starts = [int(wanted.removeprefix("bytes=").removesuffix("-") or 0) for wanted, _ in (first, second, third)]
-    assert HALF - PIECE < starts[1] <= HALF < starts[2]
-    assert third[1] == len(WEIGHTS) - starts[2]
-
-
-def test_a_server_that_knows_no_ranges_gives_the_file_from_its_beginning(
-    served: Served, hub: Publish, row: Row, settings: Settings
-) -> None:
-    hub(REPO, FILES)
-    served.ranges = False
-    served.breaking[FILE] = 1
-    folder = fetch(row(Hub(REPO)), settings)
-    assert (folder / "model.safetensors").read_bytes() == WEIGHTS
-
-
-def test_what_has_arrived_of_another_commit_is_not_gone_on_with(
-    served: Served, hub: Publish, row: Row, settings: Settings
-) -> None:
-    hub(REPO, FILES)
-    spec = row(Hub(REPO))
-    served.held.add(FILE)
-    with pytest.raises(Cancelled):
-        fetch(spec, settings, cancelled=lambda: part(settings) > HALF - PIECE)
-    served.held.clear()
-    hub(REPO, {**FILES, "model.safetensors": WEIGHTS[::-1]})
-    assert (fetch(spec, settings) / "model.safetensors").read_bytes() == WEIGHTS[::-1]
-    assert served.of(FILE)[-1] == ("", len(WEIGHTS))
-
-
-def test_files_that_were_checked_and_moved_are_not_fetched_again(
-    served: Served, hub: Publish, row: Row, settings: Settings
-) -> None:
-    hub(REPO, FILES)
-    spec = row(Hub(REPO))
-    folder = fetch(spec, settings)
-    (folder / ".complete.json").unlink()  # ended between the last file and the marker
-    assert fetch(spec, settings) == folder
-    assert served.asked[FILE] == 1
-    (folder / ".complete.json").unlink()
-    (folder / "model.safetensors").write_bytes(b"x" * len(WEIGHTS))
-    with pytest.raises(ChecksumMismatch):
-        fetch(spec, settings)
-    assert (fetch(spec, settings) / "model.safetensors").read_bytes() == WEIGHTS
 
 
 @pytest.mark.parametrize("path", [LIST, FILE])
@@ -205,7 +56,7 @@ def test_too_many_requests_wait_as_long_as_the_hub_says(
     begun = time.monotonic()
     fetch(row(Hub(REPO)), settings, steps.append)
     assert time.monotonic() - begun >= 1
-    assert "The Hub is busy: asking it again in 1 s" in {step.stage for step in steps}
+    assert "Asking the Hub again in 1 s" in {step.stage for step in steps}
     assert served.asked[path] == 2
 
 
@@ -219,6 +70,22 @@ def test_a_wait_that_is_too_long_is_told_instead(served: Served, hub: Publish, r
     with pytest.raises(Unreachable, match="too many requests from here and asks to wait"):
         fetch(row(Hub(REPO)), settings)
     assert served.asked[FILE] == 1 + 1 + 4
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, None),
+        ({"retry-after": "7"}, 7),
+        ({"retry-after": format_datetime(datetime.now(UTC) + timedelta(hours=3))}, 3 * 3600),
+        ({"retry-after": format_datetime(datetime.now(UTC) - timedelta(hours=3))}, 0),
+        ({"retry-after": "soon"}, None),
+        ({"ratelimit": '"api";r=0;t=55'}, 55),
+        ({"ratelimit": '"api";r=10;t=55'}, None),
+    ],
+)
+def test_how_long_the_hub_asks_to_wait(headers: dict[str, str], seconds: float | None) -> None:
+    assert wait_of(headers) == (None if seconds is None else pytest.approx(seconds, abs=900))
 
 
 @pytest.mark.parametrize("listed", [100, 2_000_000, 4_000_000], ids=["tiny", "smaller", "larger"])

@@ -108,7 +108,7 @@ def test_a_hub_that_stumbles_is_asked_again(served: Served, settings: Settings) 
     served.failing["/api/models"] = [(500, {}), (429, {"Retry-After": "1"})]
     steps: list[Progress] = []
     assert keys(search("ears", (), settings, steps.append)) == ["hub:b/tiny-ears"]
-    assert {"Searching the Hub", "The Hub is busy: asking it again in 1 s"} <= {step.stage for step in steps}
+    assert {"Searching the Hub", "Asking the Hub again in 1 s"} <= {step.stage for step in steps}
 
 
 def test_a_hub_that_is_not_there_is_told_at_once(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
