@@ -40,7 +40,7 @@ def usable_offline(spec: ModelSpec, settings: Settings) -> list[str]:
         for row in (*catalog.ROWS, *hub_rows.rows(settings.models_folder))
         if row.key != spec.key
         and set(row.tasks) & set(spec.tasks)
-        and all(cached(catalog.get(key), settings) for key in (row.key, *row.parts))
+        and all(cached(one, settings) for one in (row, *map(catalog.get, row.parts)))
     ]
 
 
