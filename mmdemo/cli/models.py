@@ -51,15 +51,15 @@ def run(command: argparse.ArgumentParser, arguments: argparse.Namespace, stdout:
     if not arguments.keys and not arguments.starter and arguments.what != "list":
         command.error("name at least one KEY, or --starter")
     studio = Studio()  # which knows where rows are that the catalog has not
-    try:
-        keys = list(dict.fromkeys(catalog.get(key).key for key in arguments.keys))
-        if arguments.starter:
-            keys += [row.key for row in catalog.ROWS if row.starter and row.key not in keys]
-        if arguments.what == "list":
-            return _list(studio, keys, arguments.json, stdout)
-        return _each(studio, arguments.what, keys, arguments.json, stdout)
-    finally:
-        studio.close()
+    keys = list(dict.fromkeys(catalog.get(key).key for key in arguments.keys))
+    if arguments.starter:
+        keys += [row.key for row in catalog.ROWS if row.starter and row.key not in keys]
+    if arguments.what == "list":
+        status = _list(studio, keys, arguments.json, stdout)
+    else:
+        status = _each(studio, arguments.what, keys, arguments.json, stdout)
+    studio.close()
+    return status
 
 
 def _list(studio: Studio, keys: list[str], as_json: bool, stdout: TextIO) -> int:

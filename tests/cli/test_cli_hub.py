@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,12 +14,13 @@ from pathlib import Path
 import pytest
 
 from mmdemo import torchvision_ops
-from tests.loopback import Served
+from tests.loopback import COMMIT, Served
 
 Command = Callable[..., tuple[int, str, str]]
 Publish = Callable[..., None]
 KEY = "hub:someone/tiny-eyes"
-SAMPLE = next(iter(sorted((Path(__file__).parents[2] / "assets" / "samples").glob("*.jpg"))))
+ROOT = Path(__file__).parents[2]
+SAMPLE = sorted((ROOT / "assets" / "samples").glob("*.jpg"))[0]
 
 
 @pytest.fixture(scope="module")
@@ -100,3 +105,30 @@ def test_a_key_that_is_none_is_one_sentence(online: Command) -> None:
         "'hub:nonsense' names no repository of the Hub: write it as hub:owner/name, hub:owner/name@revision or "
         "hub:owner/name/file.gguf.\n"
     )
+
+
+def test_ctrl_c_keeps_what_has_arrived_and_the_same_command_goes_on(
+    online: Command, served: Served, tmp_path: Path
+) -> None:
+    path = f"/someone/tiny-eyes/resolve/{COMMIT}/model.safetensors"
+    served.held.add(path)
+    parts = tmp_path / "home" / "models" / ".staging" / "hub--someone--tiny-eyes" / "hub" / ".parts"
+    command = [sys.executable, "-m", "mmdemo", "models", "fetch", KEY]
+    program = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+
+    def there() -> int:
+        return max((part.stat().st_size for part in parts.glob("*")), default=0)
+
+    end = time.monotonic() + 60
+    while there() < 1 << 16:
+        assert time.monotonic() < end and program.poll() is None
+        time.sleep(0.02)
+    program.send_signal(signal.SIGINT)
+    _, err = program.communicate(timeout=60)
+    assert program.returncode == 130 and "Stopped." in err and "Traceback" not in err
+    start = there()
+    (listed,) = map(json.loads, online("models", "list", KEY, "--json")[1].splitlines())
+    assert not listed["cached"] and listed["arrived"] >= start
+    served.held.clear()
+    assert online("models", "fetch", KEY)[0] == 0
+    assert served.of(path)[-1][0] == f"bytes={start}-"
