@@ -62,6 +62,7 @@ def _download(source: Hub, fetch: Fetch, arrived: Path, wanted: list[str]) -> li
         job, fetch, arrived.parent, progress,
         lambda last, errors: hub_ask.refusal(last, errors, source, fetch, arrived),
     )  # fmt: skip
+    fetch.report(progress(lines))  # a quick one is over before anybody has looked
     return next(line["files"] for line in lines if "files" in line)
 
 
