@@ -6,7 +6,7 @@ them: the first that answers is used, and the checksum decides whether it is rig
 
 from __future__ import annotations
 
-from mmdemo import folders
+from mmdemo import folders, hub_rows
 from mmdemo.errors import UnknownName
 from mmdemo.specs import STYLES, Hub, Local, ModelFile, ModelSpec, Pypi, Source, Task, Wheel
 
@@ -269,14 +269,18 @@ MODELS: dict[str, ModelSpec] = {row.key: row for row in ROWS}
 
 
 def get(key: str) -> ModelSpec:
-    """The row of `key`, or a row made from the checkpoint in the folder whose path `key` is.
+    """The row of `key`, or a row made from the checkpoint in the folder whose path `key` is, or from the repository of
+    the Hub that `key` names (`hub:owner/name`).
 
     Raises:
         UnknownName: with the keys there are.
+        InputError: for a `hub:` key that is not well formed.
         WeightsError: for a folder whose checkpoint no engine can run.
     """
     if key in MODELS:
         return MODELS[key]
+    if key.startswith(hub_rows.PREFIX):
+        return hub_rows.spec_of(key)
     folder = folders.path_in(key)
     if folder is None:
         raise UnknownName("model", key, MODELS)

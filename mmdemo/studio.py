@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mmdemo import tasks
+from mmdemo import hub_rows, tasks
 from mmdemo.errors import TooLarge
-from mmdemo.options import build
+from mmdemo.options import build, meta
 from mmdemo.runtime.idle import Idle
-from mmdemo.runtime.manager import Manager, Row, Status
-from mmdemo.runtime.sources import Progress
+from mmdemo.runtime.manager import Manager
+from mmdemo.runtime.sources import Progress, hub_find
+from mmdemo.runtime.sources.hub_find import Found, Wanted
+from mmdemo.runtime.standing import Row, Status
 from mmdemo.runtime.worker import Worker
 from mmdemo.settings import Settings
 from mmdemo.tasks.base import Event
@@ -64,7 +67,9 @@ class Studio:
         entry = tasks.get(task)
         chosen = build(entry.options, options) if isinstance(options, Mapping) else options
         run = entry.load()
-        absent = [part for key in checkpoints(chosen) for part in self.manager.absent(key)]
+        unseen = [key for key in repositories(chosen) if hub_rows.is_unseen(self.manager.spec(key))]
+        # what a repository of the Hub can do is not known before it was asked
+        absent = [] if unseen else self._absent(chosen)
         ended = stop or threading.Event()
 
         def work(cancelled: Callable[[], bool]) -> Iterator[Event]:
@@ -72,19 +77,37 @@ class Studio:
                 yield from run(self.manager, files, chosen, cancelled)
 
         def events() -> Iterator[Event]:
-            for part in absent:
+            for key in unseen:
+                yield from self.look(key, ended)
+            for part in self._absent(chosen) if unseen and not ended.is_set() else absent:
                 yield from self.fetch(part, ended)
             yield from self.worker.stream(work, ended)
 
         return events()
 
+    def _absent(self, options: object) -> list[str]:
+        """What must be fetched for these options of a task."""
+        return [part for key in checkpoints(options) for part in self.manager.absent(key)]
+
     def rows(self) -> list[Row]:
-        """The catalog with what is cached and loaded."""
+        """The catalog, and what else is in the cache, with what is cached and loaded."""
         return list(self.manager.rows())
 
     def status(self) -> Status:
         """Device, memory, loaded checkpoints."""
         return self.manager.status()
+
+    def look(self, key: str, stop: threading.Event | None = None) -> Iterator[Progress]:
+        """Ask the Hub what `key` is, unless that is known, yielding progress; `catalog.get` knows it then."""
+        return self._fetcher.report(lambda report, cancelled: self.manager.look(key, cancelled, report), stop)
+
+    def search(self, wanted: Wanted, stop: threading.Event | None = None) -> Iterator[Progress | list[Found]]:
+        """Search the Hub: progress, then what was found. See `hub_find.search`."""
+
+        def action(report: Callable[[Progress | list[Found]], None], cancelled: Callable[[], bool]) -> None:
+            report(hub_find.search(wanted, self.settings, report, cancelled))
+
+        return self._fetcher.report(action, stop)
 
     def fetch(self, key: str, stop: threading.Event | None = None) -> Iterator[Progress]:
         """Fetch a checkpoint, yielding progress, until it is there or `stop` is set. Requests go on meanwhile."""
@@ -151,6 +174,12 @@ class Studio:
         self._fetcher.close()
         self.worker.close()
         self.manager.close()
+
+
+def repositories(options: object) -> list[str]:
+    """Keys of repositories of the Hub that the options of a task name, whether or not they will be used."""
+    named = [field.name for field in dataclasses.fields(options) if meta(field).task]  # type: ignore[arg-type]
+    return [key for key in (getattr(options, name) for name in named) if key.startswith(hub_rows.PREFIX)]
 
 
 def checkpoints(options: object) -> tuple[str, ...]:

@@ -3,7 +3,8 @@
     python -m mmdemo describe   FILE… [options] [--json] [-o OUT]
     python -m mmdemo caption    FILE… [options] [--format srt|vtt|json|txt] [-o OUT] [--json]
     python -m mmdemo transcribe FILE… [options] [--format srt|vtt|json|txt] [-o OUT] [--json]
-    python -m mmdemo models     list|fetch|remove [KEY…] [--starter] [--json]
+    python -m mmdemo models     list|fetch|prepare|remove [KEY…] [--starter] [--json]
+    python -m mmdemo models     search WORDS [--task TASK] [--json]
 
 Results go to standard output, everything else (progress, notes, errors) to standard error. The exit status is 0 if
 every input worked, 1 if one did not, 2 for a wrong command line, 130 after Ctrl+C.

@@ -1,26 +1,29 @@
-"""The command `models`: what there is, fetch it, prepare it, remove it."""
+"""The command `models`: what there is, search for more, fetch it, prepare it, remove it."""
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, TextIO
 
 from mmdemo import catalog
+from mmdemo.cli import search
+from mmdemo.cli.output import megabytes, table
 from mmdemo.cli.progress import Reporter
 from mmdemo.errors import StudioError
-from mmdemo.runtime.manager import Row
+from mmdemo.runtime.standing import Row
 from mmdemo.studio import Studio
 
-COLUMNS = ("key", "title", "size", "cached", "licence")
+COLUMNS = ("key", "title", "size", "cached", "used", "licence")
 
 
 def add_command(commands: Any) -> None:
-    """`models list|fetch|prepare|remove`."""
-    about = "List, fetch, prepare and remove checkpoints."
+    """`models list|search|fetch|prepare|remove`."""
+    about = "List, search, fetch, prepare and remove checkpoints."
     group = commands.add_parser("models", help=about, description=about)
-    actions = group.add_subparsers(dest="what", required=True, metavar="list|fetch|prepare|remove")
+    actions = group.add_subparsers(dest="what", required=True, metavar="list|search|fetch|prepare|remove")
+    search.add_command(actions)
     for what, sentence in (
         ("list", "Show what there is and what is in the cache."),
         ("fetch", "Put checkpoints into the cache."),
@@ -31,7 +34,7 @@ def add_command(commands: Any) -> None:
         ("remove", "Delete checkpoints from the cache."),
     ):
         command = actions.add_parser(what, help=sentence, description=sentence)
-        command.add_argument("keys", nargs="*", metavar="KEY", help="a key that `models list` shows")
+        command.add_argument("keys", nargs="*", metavar="KEY", help="a key that `models list` or `models search` shows")
         command.add_argument("--starter", action="store_true", help="the starter set")
         command.add_argument(
             "--json", action="store_true", help="print one JSON object for each checkpoint, a line each"
@@ -45,12 +48,12 @@ def run(command: argparse.ArgumentParser, arguments: argparse.Namespace, stdout:
     Raises:
         UnknownName: for a key that the catalog does not have, before anything is done.
     """
+    if not arguments.keys and not arguments.starter and arguments.what != "list":
+        command.error("name at least one KEY, or --starter")
+    studio = Studio()  # which knows where rows are that the catalog has not
     keys = list(dict.fromkeys(catalog.get(key).key for key in arguments.keys))
     if arguments.starter:
         keys += [row.key for row in catalog.ROWS if row.starter and row.key not in keys]
-    if not keys and arguments.what != "list":
-        command.error("name at least one KEY, or --starter")
-    studio = Studio()
     if arguments.what == "list":
         status = _list(studio, keys, arguments.json, stdout)
     else:
@@ -65,11 +68,18 @@ def _list(studio: Studio, keys: list[str], as_json: bool, stdout: TextIO) -> int
         stdout.writelines(json.dumps(record(row), ensure_ascii=False) + "\n" for row in rows)
         return 0
     cells = [COLUMNS] + [
-        (row.spec.key, row.spec.title, megabytes(size(row)), "yes" if row.cached else "no", row.spec.licence)
-        for row in rows
+        (row.spec.key, row.spec.title, megabytes(size(row)), _here(row), _used(row), row.spec.licence) for row in rows
     ]
     stdout.writelines(line + "\n" for line in table(cells))
     return 0
+
+
+def _here(row: Row) -> str:
+    return "yes" if row.cached else f"{megabytes(row.arrived)} of it" if row.arrived else "no"
+
+
+def _used(row: Row) -> str:
+    return row.last_used.astimezone().strftime("%Y-%m-%d %H:%M") if row.last_used else "-"
 
 
 def _each(studio: Studio, what: str, keys: list[str], as_json: bool, stdout: TextIO) -> int:
@@ -89,8 +99,9 @@ def _each(studio: Studio, what: str, keys: list[str], as_json: bool, stdout: Tex
 
 def _fetch(studio: Studio, key: str, reporter: Reporter) -> dict[str, Any]:
     """Fetch a row and the rows it is assembled from."""
-    spec = catalog.get(key)
-    for part in (key, *spec.parts):
+    for progress in studio.fetch(key):
+        reporter.progress(progress)
+    for part in catalog.get(key).parts:
         for progress in studio.fetch(part):
             reporter.progress(progress)
     row = next(row for row in studio.rows() if row.spec.key == key)
@@ -129,6 +140,8 @@ def record(row: Row) -> dict[str, Any]:
         "tasks": list(spec.tasks),
         "bytes": size(row),
         "cached": row.cached,
+        "arrived": row.arrived,
+        "last_used": row.last_used.isoformat() if row.last_used else None,
         "starter": spec.starter,
         "licence": spec.licence,
         "origin": spec.origin,
@@ -139,15 +152,3 @@ def record(row: Row) -> dict[str, Any]:
 def size(row: Row) -> int:
     """Bytes on disk, or what they will be."""
     return row.disk or row.spec.bytes
-
-
-def megabytes(count: int) -> str:
-    """`142 MB`, `4.5 GB`."""
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
-
-
-def table(rows: Iterable[tuple[str, ...]]) -> list[str]:
-    """Rows with their columns aligned, the last one ragged."""
-    cells = list(rows)
-    widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]) - 1)]
-    return ["  ".join([*(c.ljust(w) for c, w in zip(row, widths, strict=False)), row[-1]]) for row in cells]

@@ -1,8 +1,9 @@
-"""Results as what the command line prints: one JSON object an input, or text."""
+"""Results as what the command line prints: one JSON object an input, text, or a table."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -28,3 +29,15 @@ def rendered(file: Path, result: Result, form: str) -> str:
     if isinstance(result, Description):
         return result.text.rstrip("\n") + "\n"
     return subtitles.as_file(result.segments, form)
+
+
+def megabytes(count: int) -> str:
+    """`142 MB`, `4.5 GB`."""
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
+
+
+def table(rows: Iterable[tuple[str, ...]]) -> list[str]:
+    """Rows with their columns aligned, the last one ragged."""
+    cells = list(rows)
+    widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]) - 1)]
+    return ["  ".join([*(c.ljust(w) for c, w in zip(row, widths, strict=False)), row[-1]]) for row in cells]

@@ -12,49 +12,16 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mmdemo import catalog
+from mmdemo import catalog, folders, hub_rows
 from mmdemo.catalog import ModelSpec
 from mmdemo.errors import UnknownName, Unsupported, WeightsError
 from mmdemo.folders import bytes_in
 from mmdemo.runtime import backends, device, memory, ocr, placement, quantization, room
 from mmdemo.runtime.base import Backend, Load
 from mmdemo.runtime.estimates import Estimate
-from mmdemo.runtime.sources import Progress, cached, fetch, remove
+from mmdemo.runtime.sources import Progress, arrived, cached, fetch, look, remove, usage
+from mmdemo.runtime.standing import AUTO, How, Row, Status
 from mmdemo.settings import Settings
-
-
-@dataclass(frozen=True)
-class How:
-    """How a checkpoint is to run: `quantization` is one of `quantization.NAMES`, `device` one of `device.DEVICES`."""
-
-    quantization: str = "auto"
-    device: str = "auto"
-
-
-AUTO = How()
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of the Models page. Sizes in bytes."""
-
-    spec: ModelSpec
-    cached: bool
-    loaded: bool
-    disk: int
-    device: str = ""
-    quantization: str = ""
-
-
-@dataclass(frozen=True)
-class Status:
-    """What the header shows. Memory in bytes; `loaded` are keys, `specs` the rows of the same checkpoints."""
-
-    device: str
-    memory: memory.Memory
-    loaded: tuple[str, ...]
-    offline: bool
-    specs: tuple[ModelSpec, ...] = ()
 
 
 @dataclass
@@ -77,8 +44,9 @@ class Manager:
         if settings.device != "auto":  # which is looked for when it is needed: that may import torch
             device.choose(settings.device)
         if settings.offload not in placement.OFFLOADS:
-            raise UnknownName("MMDEMO_OFFLOAD", settings.offload, placement.OFFLOADS)
+            raise UnknownName("offload setting", settings.offload, placement.OFFLOADS)
         self.settings = settings
+        hub_rows.use(settings.models_folder)
         self._loaded: dict[tuple[str, How], _Loaded] = {}
         self._begun = time.monotonic()
 
@@ -116,7 +84,7 @@ class Manager:
         Raises:
             UnknownName, Unsupported, WeightsError, DoesNotFit, Cancelled.
         """
-        spec = self.spec(key)
+        spec = self.look(key, cancelled, report)
         how = self.resolved(spec, how)
         name = spec.key, how
         if name not in self._loaded:
@@ -129,6 +97,7 @@ class Manager:
             self._loaded[name] = _Loaded(spec, backend, time.monotonic(), how)
         entry = self._loaded[name]
         entry.used = time.monotonic()
+        usage.note(entry.spec, self.settings)
         return entry.backend
 
     def resolved(self, spec: ModelSpec, how: How) -> How:
@@ -150,9 +119,9 @@ class Manager:
         spec = self.spec(key)
         folders: dict[str, Path] = {}
         for part in (spec.key, *spec.parts):
-            folder = cached(catalog.get(part), self.settings)
+            folder = cached(self.spec(part), self.settings)
             if folder is None:
-                raise WeightsError(f"{catalog.get(part).title} is not on this machine: fetch it first.")
+                raise WeightsError(f"{self.spec(part).title} is not on this machine: fetch it first.")
             folders[part] = folder
         return backends.estimate(self._load(spec, folders, self.resolved(spec, how), lambda: False))
 
@@ -167,9 +136,12 @@ class Manager:
         Raises:
             UnknownName: for a key that is none.
         """
-        return next(
-            (entry.spec for entry in list(self._loaded.values()) if entry.spec.key == key), None
-        ) or catalog.get(key)
+        entry = next((entry for entry in list(self._loaded.values()) if entry.spec.key == key), None)
+        if entry:
+            return entry.spec
+        if key.startswith(hub_rows.PREFIX) and key not in catalog.MODELS:
+            return hub_rows.spec_of(key, self.settings.models_folder)
+        return catalog.get(key)
 
     def absent(self, key: str) -> list[str]:
         """What must be fetched before `key` can be loaded: itself and its parts, as far as they are not here.
@@ -180,7 +152,16 @@ class Manager:
         spec = self.spec(key)
         if self._entries(spec.key):
             return []
-        return [part for part in (spec.key, *spec.parts) if cached(catalog.get(part), self.settings) is None]
+        return [part for part in (spec.key, *spec.parts) if cached(self.spec(part), self.settings) is None]
+
+    def look(
+        self,
+        key: str,
+        cancelled: Callable[[], bool] = lambda: False,
+        report: Callable[[Progress], None] = lambda progress: None,
+    ) -> ModelSpec:
+        """The row of `key`; that of a repository of the Hub is asked for there, if nobody has done so yet."""
+        return look(self.spec(key), self.settings, report, cancelled)
 
     def fetch(
         self,
@@ -189,7 +170,7 @@ class Manager:
         report: Callable[[Progress], None] = lambda progress: None,
     ) -> Path:
         """The folder with the files of `key`; from the cache if they are there."""
-        return fetch(catalog.get(key), self.settings, report, cancelled)
+        return fetch(self.spec(key), self.settings, report, cancelled)
 
     def unload(self, key: str) -> None:
         """Close a loaded checkpoint, in all the ways in which it is; nothing happens if it is not loaded.
@@ -217,7 +198,7 @@ class Manager:
             Unsupported: for files that are part of the program, or the user's own folder.
         """
         spec = self.spec(key)
-        if spec.key not in catalog.MODELS:
+        if spec.key.startswith(folders.PREFIX):
             raise Unsupported(f"{spec.origin} is your own folder, not a copy in the cache: delete it yourself.")
         for other in [entry.spec for entry in self._loaded.values()]:
             if spec.key in (other.key, *other.parts):
@@ -225,8 +206,10 @@ class Manager:
         return remove(spec, self.settings)
 
     def rows(self) -> Iterator[Row]:
-        """Every row of the catalog and where it stands."""
-        for spec in catalog.ROWS:
+        """Every row of the catalog, and of the repositories of which something is here, and where it stands."""
+        own = hub_rows.rows(self.settings.models_folder)
+        here = [spec for spec in own if cached(spec, self.settings) or arrived(spec, self.settings)]
+        for spec in (*catalog.ROWS, *here):
             folder = cached(spec, self.settings)
             entry = next((self._loaded[name] for name in self._entries(spec.key)), None)
             yield Row(
@@ -236,6 +219,8 @@ class Manager:
                 disk=bytes_in(folder) if folder else 0,
                 device=entry.backend.device if entry else "",
                 quantization=entry.how.quantization if entry else "",
+                arrived=0 if folder else arrived(spec, self.settings),
+                last_used=usage.last(spec, self.settings),
             )
 
     def status(self) -> Status:

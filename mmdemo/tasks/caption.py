@@ -12,8 +12,9 @@ from mmdemo.errors import InputError, UnreadableMedia
 from mmdemo.options import option
 from mmdemo.results import Provenance, Segment, Track
 from mmdemo.runtime.base import Backend, Describer, Hearing
-from mmdemo.runtime.manager import How, Manager
+from mmdemo.runtime.manager import Manager
 from mmdemo.runtime.reporting import reported
+from mmdemo.runtime.standing import How
 from mmdemo.tasks.base import Event, Stopwatch, device_option, go_on, quantization_option, require, unable
 from mmdemo.tasks.listening import NO_SPEECH, listen, transcriber
 

@@ -12,8 +12,9 @@ from mmdemo.errors import InputError, Unsupported
 from mmdemo.options import option
 from mmdemo.results import Description, Provenance
 from mmdemo.runtime.base import Describer, Talker
-from mmdemo.runtime.manager import How, Manager
+from mmdemo.runtime.manager import Manager
 from mmdemo.runtime.reporting import reported
+from mmdemo.runtime.standing import How
 from mmdemo.tasks.base import Event, Stopwatch, device_option, go_on, quantization_option, require, unable
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from mmdemo.errors import InputError
 from mmdemo.options import option
 from mmdemo.results import Provenance, Segment, Transcript
 from mmdemo.runtime.base import Clip, Heard, Hearing
-from mmdemo.runtime.manager import How
 from mmdemo.runtime.reporting import reported
+from mmdemo.runtime.standing import How
 from mmdemo.tasks.base import Cancelled, Stopwatch, device_option, go_on, quantization_option, require
 from mmdemo.tasks.listening import NO_SPEECH, Ear, batches, clips, longest, transcriber
 

@@ -7,7 +7,7 @@ able to do (`Meta.task`), and where on the page it lies (`Meta.place`).
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast, get_type_hints
 
@@ -16,6 +16,7 @@ import gradio as gr
 from mmdemo import catalog, tasks
 from mmdemo.catalog import Task
 from mmdemo.options import build, meta
+from mmdemo.runtime.standing import Row
 from mmdemo.ui.i18n import label, option_label
 from mmdemo.ui.languages import LANGUAGES
 
@@ -104,6 +105,24 @@ class Form:
         """The components that choose a checkpoint."""
         fields = dataclasses.fields(self.options)
         return [self.components[field.name] for field in fields if meta(field).task]
+
+    def offers(self, rows: Iterable[Row], values: Mapping[Any, str]) -> dict[gr.components.Component, Any]:
+        """Updates of those that choose a checkpoint: the catalog's, and what else is on this machine.
+
+        Args:
+            values: what is chosen. That stays a choice, also if it was removed: Gradio refuses an event that has
+                another, and there may be one on its way.
+        """
+        there = [row.spec for row in rows if row.cached or row.spec.key in catalog.MODELS]
+        there.sort(key=lambda spec: not spec.starter)
+        updates: dict[gr.components.Component, Any] = {}
+        for field in dataclasses.fields(self.options):
+            if meta(field).task:
+                one = self.components[field.name]
+                offered = {spec.key: spec.title for spec in there if meta(field).task in spec.tasks}
+                offered.setdefault(values[one], catalog.get(values[one]).title)
+                updates[one] = gr.update(choices=[(title, key) for key, title in offered.items()])
+        return updates
 
     def defaults(self) -> list[Any]:
         """What the components show at first, in the order of the fields."""

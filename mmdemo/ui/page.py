@@ -45,16 +45,24 @@ def build(studio: Studio) -> gr.Blocks:
         def facts(values: dict[Any, str], request: gr.Request) -> str:
             return panels.header(studio.status(), [values[one] for one in chosen], language_of(request))
 
+        def offer(values: dict[Any, str]) -> dict[Any, Any]:
+            rows = studio.rows()
+            return {one: update for tab in tabs if tab.form for one, update in tab.form.offers(rows, values).items()}
+
         def explain(request: gr.Request) -> str:
             return panels.guide(language_of(request))
 
         page.load(facts, set(chosen), header, **quiet())
         page.load(explain, None, guide, **quiet())
+        page.load(offer, set(chosen), chosen, **quiet())
         gr.Timer(REFRESH).tick(facts, set(chosen), header, **quiet())
         for component in chosen:
             component.change(facts, set(chosen), header, **quiet())
-        for listener in (listener for tab in tabs for listener in tab.listeners):
-            listener.then(facts, set(chosen), header, **quiet())
+        for tab in tabs:
+            for listener in tab.listeners:
+                listener.then(facts, set(chosen), header, **quiet())
+                if not tab.form:  # what one can choose from may have changed
+                    listener.then(offer, set(chosen), chosen, **quiet())
 
         def leave(request: gr.Request) -> None:
             context.running.leave(request.session_hash)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from mmdemo import catalog
+from mmdemo import catalog, hub_rows
 from mmdemo.catalog import ModelSpec
-from mmdemo.runtime.manager import Row, Status
+from mmdemo.runtime.standing import Row, Status
 from mmdemo.ui.i18n import say
 from mmdemo.ui.parts import size
 from mmdemo.ui.sentences import translate
@@ -76,17 +76,31 @@ def _meter(percent: int, label: str) -> str:
 
 
 def models(rows: Sequence[Row], offline: bool, language: str) -> str:
-    """Every checkpoint, the starter set first: what it does, how large it is, where it stands, what can be done."""
+    """Every checkpoint: what it does, how large it is, where it stands, what can be done with it.
+
+    The starter set comes first, then what the user has found, what was used last before the rest, then the catalog.
+    """
+    own = [row for row in rows if row.spec.key.startswith(hub_rows.PREFIX)]
+    own.sort(key=lambda row: -row.last_used.timestamp() if row.last_used else 0.0)
+    starters = [row for row in rows if row.spec.starter]
+    others = [row for row in rows if not row.spec.starter and row not in own]
     parts = []
-    for key, starter in (("starter_set", True), ("hub_set", False)):
-        lines = "".join(_model(row, offline, language) for row in rows if row.spec.starter is starter)
-        title = say(key, language)
-        parts.append(f'<h3 class="mm-head">{title}</h3>{_table(lines, title, language)}')
+    for key, some in (("starter_set", starters), ("found_set", own), ("hub_set", others)):
+        if some:
+            title = say(key, language)
+            lines = "".join(_model(row, offline, language) for row in some)
+            parts.append(f'<h3 class="mm-head">{title}</h3>{table(lines, COLUMNS, title, language)}')
+    taken = sum(row.disk + row.arrived for row in rows if not local_only(row))
+    if taken:
+        parts.append(f'<p class="mm-from">{escape(say("cache_total", language, size=size(taken)))}</p>')
     return "".join(parts)
 
 
-def _table(lines: str, title: str, language: str) -> str:
-    columns = ("model", "task", "size", "parameters", "licence", "state", "actions")
+COLUMNS = ("model", "task", "size", "parameters", "licence", "state", "actions")
+
+
+def table(lines: str, columns: Sequence[str], title: str, language: str) -> str:
+    """Rows under the words `col_` and the columns' names; a phone shows them as cards."""
     head = "".join(f'<th scope="col">{say("col_" + name, language)}</th>' for name in columns)
     return (
         f'<div class="mm-scroll" tabindex="0" role="region" aria-label="{escape(title)}">'
@@ -98,15 +112,14 @@ def _model(row: Row, offline: bool, language: str) -> str:
     spec = row.spec
     does = ", ".join(say(f"task_{task}", language) for task in spec.tasks)
     bytes_ = row.disk or spec.bytes
-    parameters = f"{spec.parameters / 1000:.1f} B" if spec.parameters >= 1000 else f"{spec.parameters:.3g} M"
     cells = [
         ("size", size(bytes_) if bytes_ else "–"),
-        ("parameters", parameters),
+        ("parameters", count(spec.parameters) if spec.parameters else "–"),
         ("licence", escape(translate(spec.licence, language))),
         ("state", state(row, language)),
     ]
     body = "".join(f'<td data-mm-name="{say("col_" + name, language)}">{value}</td>' for name, value in cells)
-    buttons = "".join(_action(row, action, language) for action in actions(row, offline))
+    buttons = "".join(button(action, spec.key, spec.title, language) for action in actions(row, offline))
     return (
         f'<tr data-mm-model="{escape(spec.key)}"><th scope="row"><span class="mm-title">{escape(spec.title)}</span>'
         f'<span class="mm-muted">{escape(translate(spec.about, language))}</span></th>'
@@ -115,12 +128,27 @@ def _model(row: Row, offline: bool, language: str) -> str:
     )
 
 
+def count(millions: float) -> str:
+    """A number of parameters: 135 M, 2.1 B."""
+    return f"{millions / 1000:.1f} B" if millions >= 1000 else f"{millions:.3g} M"
+
+
 def state(row: Row, language: str) -> str:
-    """Where a checkpoint stands, in words."""
+    """Where a checkpoint stands, in words, and when it was last used."""
+    used = ""
+    if row.last_used:
+        when = row.last_used.astimezone().strftime("%Y-%m-%d %H:%M")
+        used = f' <span class="mm-used mm-muted">{escape(say("last_used", language, when=when))}</span>'
+    return _stands(row, language) + used
+
+
+def _stands(row: Row, language: str) -> str:
     if row.loaded:
         return f'<span class="mm-on">● {escape(say("state_loaded", language, device=row.device or "cpu"))}</span>'
     if row.cached:
         return f"○ {escape(say('state_cached', language))}"
+    if row.arrived:
+        return f"◐ {escape(say('state_partly', language, here=size(row.arrived), all=size(row.spec.bytes)))}"
     absent = say("state_absent", language)
     needs = "" if local_only(row) else " · " + say("state_network", language)
     return f'<span class="mm-muted">{escape(absent + needs)}</span>'
@@ -137,13 +165,17 @@ def actions(row: Row, offline: bool) -> list[str]:
         return ["unload"] if local_only(row) else ["unload", "remove"]
     if row.cached:
         return ["load"] if local_only(row) else ["load", "remove"]
-    return [] if offline and not local_only(row) else ["fetch", "load"]
+    begun = ["remove"] if row.arrived else []
+    if offline and not local_only(row):
+        return begun
+    return ["resume" if begun else "fetch", "load", *begun]
 
 
-def _action(row: Row, action: str, language: str) -> str:
+def button(action: str, key: str, title: str, language: str) -> str:
+    """A button that does something with a checkpoint."""
     words = say(f"action_{action}", language)
-    sure = escape(say("remove_sure", language, title=row.spec.title)) if action == "remove" else ""
+    sure = escape(say("remove_sure", language, title=title)) if action == "remove" else ""
     return (
-        f'<button type="button" class="mm-small" data-mm-action="{action}" data-mm-key="{escape(row.spec.key)}" '
-        f'data-mm-sure="{sure}" aria-label="{escape(words + " " + row.spec.title)}">{words}</button>'
+        f'<button type="button" class="mm-small" data-mm-action="{action}" data-mm-key="{escape(key)}" '
+        f'data-mm-sure="{sure}" aria-label="{escape(words + " " + title)}">{words}</button>'
     )

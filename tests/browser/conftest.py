@@ -54,8 +54,11 @@ def free_port() -> int:
 
 
 @contextmanager
-def serving(home: Path) -> Iterator[str]:
+def serving(home: Path, **more: str) -> Iterator[str]:
     """The program on a free port, with no model hub and no package index in reach; its address.
+
+    Args:
+        more: environment variables.
 
     At the end it must not have tried to reach any other machine: see tests/guard.
     """
@@ -66,6 +69,7 @@ def serving(home: Path) -> Iterator[str]:
     environment |= {
         "MMDEMO_HOME": str(home), "PIP_NO_INDEX": "1", "HF_ENDPOINT": "http://127.0.0.1:9",
         "PYTHONPATH": str(ROOT / "tests" / "guard"), "STAYS_HERE": str(record),
+        **more,
     }  # fmt: skip
     process = subprocess.Popen(
         [sys.executable, "app.py", "--port", str(port)],

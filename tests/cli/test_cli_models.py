@@ -20,10 +20,10 @@ def test_the_list_has_a_line_for_each_row_of_the_catalog(command: Command) -> No
     status, out, _ = command("models", "list")
     head, *lines = out.splitlines()
     assert status == 0
-    assert head.split() == ["key", "title", "size", "cached", "licence"]
+    assert head.split() == ["key", "title", "size", "cached", "used", "licence"]
     assert [line.split()[0] for line in lines] == [row.key for row in catalog.ROWS]
     tiny = next(line for line in lines if line.startswith("whisper-tiny.en"))
-    assert tiny.split()[-4:] == ["78", "MB", "no", "MIT"]
+    assert tiny.split()[-5:] == ["78", "MB", "no", "-", "MIT"]
     assert next(line for line in lines if line.startswith("fake-eye")).split()[2:5] == ["0", "MB", "yes"]
 
 

@@ -46,5 +46,5 @@ def test_the_disk_is_used_only_where_the_settings_say_so(tmp_path: Path, monkeyp
 
 
 def test_another_word_for_it_is_refused_at_the_start(tmp_path: Path) -> None:
-    with pytest.raises(UnknownName, match="MMDEMO_OFFLOAD"):
+    with pytest.raises(UnknownName, match=r"offload setting 'tape'"):
         Manager(Settings(home=str(tmp_path), device="cpu", offload="tape"))

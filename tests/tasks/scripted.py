@@ -12,8 +12,8 @@ from PIL import Image
 from mmdemo import catalog
 from mmdemo.results import Label, Segment
 from mmdemo.runtime.base import Backend, Clip, Heard, Hearing, Seen
-from mmdemo.runtime.manager import AUTO, How
 from mmdemo.runtime.sources import Progress
+from mmdemo.runtime.standing import AUTO, How
 from mmdemo.settings import Settings
 
 RATE = 16_000

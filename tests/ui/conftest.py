@@ -19,14 +19,19 @@ from typing import Any
 import pytest
 
 from mmdemo import catalog
-from mmdemo.errors import UnreadableMedia
+from mmdemo.errors import Unreachable, UnreadableMedia
 from mmdemo.results import Description, Label, Provenance, Segment, Track, Transcript, Word
-from mmdemo.runtime.manager import Row, Status
 from mmdemo.runtime.memory import Memory
 from mmdemo.runtime.sources.base import Progress
+from mmdemo.runtime.sources.hub_find import Found, Wanted
+from mmdemo.runtime.standing import Row, Status
 from mmdemo.runtime.worker import Worker
 from mmdemo.settings import Settings
 
+FOUND = (
+    Found("hub:a/tiny-eyes", "a/tiny-eyes", "describe", "mit", 12_345, 7, False, 256_000_000, 512_000_000),
+    Found("hub:b/big-talk", "b/big-talk", "talk", "", 50, 0, True, 0, 0),
+)
 FROM = Provenance("starter-describer", "cpu", 0.4, ("Seen from the cache.",))
 
 
@@ -39,6 +44,8 @@ class ScriptedStudio:
         self.pause = pause
         self.asked: list[tuple[str, list[Path], Any]] = []
         self.loaded = {"starter-describer"}
+        self.own: dict[str, Row] = {}
+        self.wanted: list[Wanted] = []
         self.script: dict[str, Callable[[Sequence[Path], Any], Iterator[Any]]] = {
             "describe": describe,
             "caption": caption,
@@ -63,7 +70,14 @@ class ScriptedStudio:
         return [
             Row(spec, cached=spec.starter, loaded=spec.key in self.loaded, disk=spec.bytes, device="cpu")
             for spec in catalog.ROWS
-        ]
+        ] + list(self.own.values())
+
+    def search(self, wanted: Wanted, stop: threading.Event | None = None) -> Iterator[Progress | list[Found]]:
+        self.wanted.append(wanted)
+        yield Progress("Searching the Hub")
+        if wanted.words == "broken":
+            raise Unreachable("The Hub could not be searched (the Hub is out of order (status 500): try again later).")
+        yield [one for one in FOUND if wanted.words in one.key]
 
     def status(self) -> Status:
         specs = tuple(catalog.get(key) for key in sorted(self.loaded))

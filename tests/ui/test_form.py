@@ -12,6 +12,7 @@ from mmdemo import catalog, tasks
 from mmdemo.catalog import Task
 from mmdemo.errors import InputError, UnknownName
 from mmdemo.options import meta
+from mmdemo.runtime.standing import Row
 from mmdemo.ui.form import Form
 from mmdemo.ui.i18n import label
 
@@ -85,3 +86,19 @@ def test_the_models_of_a_form_are_known_by_what_they_must_do() -> None:
     assert form.models == [form.components["model"], form.components["speech_model"]]
     abilities = {meta(one).task for task in tasks.TASKS for one in dataclasses.fields(tasks.get(task).options)}
     assert abilities - {""} <= set(get_args(Task))
+
+
+def test_what_was_fetched_from_the_hub_can_be_chosen_and_what_was_removed_stays_a_choice_where_it_is_chosen() -> None:
+    form = Form.of("describe")
+    model, answers = form.models
+    mine = dataclasses.replace(catalog.get("smolvlm2-256m"), key="hub:a/eyes", title="eyes")
+    half = dataclasses.replace(mine, key="hub:a/half")
+    rows = [Row(spec, False, False, 0) for spec in catalog.ROWS] + [Row(half, False, False, 0)]
+    values = {model: "starter-describer", answers: "smollm2-135m-instruct"}
+    shipped = form.offers(rows, values)
+    assert [key for _, key in shipped[model]["choices"]] == [row.key for row in catalog.having("describe")]
+    fetched = form.offers([*rows, Row(mine, True, False, 1)], values)
+    assert fetched[model]["choices"] == [*shipped[model]["choices"], ("eyes", "hub:a/eyes")]
+    assert fetched[answers]["choices"] == shipped[answers]["choices"]
+    removed = form.offers(rows, {**values, model: "hub:a/eyes"})
+    assert removed[model]["choices"] == [*shipped[model]["choices"], ("eyes", "hub:a/eyes")]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from mmdemo import catalog
-from mmdemo.runtime.manager import Status
 from mmdemo.runtime.memory import Memory
+from mmdemo.runtime.standing import Status
 from mmdemo.specs import Local, ModelSpec
 from mmdemo.ui import panels
 

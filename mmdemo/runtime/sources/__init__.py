@@ -1,7 +1,8 @@
 """Where weights come from: the cache first, then the sources of a row in their order; the SHA-256 decides.
 
 A fetched row lies in `models/<key>` under the home folder. `models/.staging/<key>` holds what has arrived of one that
-is not complete, and the lock that lets one process at a time fetch it.
+is not complete, and the lock that lets one process at a time fetch it. A repository of the Hub that is no row of the
+catalog has a row all the same, once it was looked at: see `hub_rows`.
 """
 
 from __future__ import annotations
@@ -10,21 +11,21 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from mmdemo import catalog
+from mmdemo import catalog, hub_rows
 from mmdemo.catalog import Hub, Local, ModelSpec, Pypi
 from mmdemo.errors import ChecksumMismatch, Unreachable, Unsupported, WeightsError
 from mmdemo.folders import bytes_in
-from mmdemo.runtime.sources import local, store
+from mmdemo.runtime.sources import local, store, usage
 from mmdemo.runtime.sources.base import Fetch, Progress
 from mmdemo.settings import Settings
 
-__all__ = ["Fetch", "Progress", "cached", "fetch", "remove", "usable_offline"]
+__all__ = ["Fetch", "Progress", "arrived", "cached", "fetch", "folder_of", "look", "remove", "usable_offline"]
 
 
 def cached(spec: ModelSpec, settings: Settings) -> Path | None:
     """The folder with the row's files, if they are all on this machine; no file is read but a small marker."""
-    folder = settings.models_folder / spec.key
-    if store.complete(folder, spec):
+    folder = folder_of(spec, settings)
+    if store.complete(folder, spec) and not hub_rows.is_unseen(spec):
         return folder
     for source in spec.sources:
         if isinstance(source, Local) and local.complete(source, spec):
@@ -36,10 +37,10 @@ def usable_offline(spec: ModelSpec, settings: Settings) -> list[str]:
     """Keys of other rows for the same tasks that are complete on this machine, with their parts."""
     return [
         row.key
-        for row in catalog.ROWS
+        for row in (*catalog.ROWS, *hub_rows.rows(settings.models_folder))
         if row.key != spec.key
         and set(row.tasks) & set(spec.tasks)
-        and all(cached(catalog.get(key), settings) for key in (row.key, *row.parts))
+        and all(cached(one, settings) for one in (row, *map(catalog.get, row.parts)))
     ]
 
 
@@ -62,7 +63,9 @@ def fetch(
         Cancelled: what has arrived is kept for the next time.
         WeightsError: the folder cannot be written.
     """
-    folder = settings.models_folder / spec.key
+    if hub_rows.is_unseen(spec):
+        spec = look(spec, settings, report, cancelled)
+    folder = folder_of(spec, settings)
     if store.complete(folder, spec):
         return folder
     job = Fetch(spec, folder, report, cancelled)
@@ -78,6 +81,39 @@ def fetch(
     if spec.files and settings.offline and _put_there(job):
         return folder
     raise _failure(spec, settings, reasons)
+
+
+def look(
+    spec: ModelSpec,
+    settings: Settings,
+    report: Callable[[Progress], None] = lambda progress: None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> ModelSpec:
+    """The row of a Hub repository that nobody has asked about yet; any other row as it is.
+
+    Raises:
+        Unreachable: the Hub does not answer, or may not be asked.
+        WeightsError: no engine here runs it, or it has no weights that can be opened safely.
+        Cancelled: the user stopped it.
+    """
+    if not hub_rows.is_unseen(spec):
+        return spec
+    if settings.offline:
+        raise _failure(spec, settings, [])
+    from mmdemo.runtime.sources import hub_look
+
+    return hub_look.look(spec, settings, report, cancelled)
+
+
+def folder_of(spec: ModelSpec, settings: Settings) -> Path:
+    """Where the files of a row are kept once they are fetched."""
+    return settings.models_folder / hub_rows.folder_name(spec.key)
+
+
+def arrived(spec: ModelSpec, settings: Settings) -> int:
+    """Bytes that an earlier try to fetch a row has left for the next."""
+    staging = _staging(folder_of(spec, settings))
+    return bytes_in(staging) if staging.is_dir() else 0
 
 
 def _staging(folder: Path) -> Path:
@@ -145,8 +181,9 @@ def remove(spec: ModelSpec, settings: Settings) -> int:
         Unsupported: they are part of the program, or are being fetched right now.
         WeightsError: the system refuses.
     """
-    folder = settings.models_folder / spec.key
+    folder = folder_of(spec, settings)
     staging = _staging(folder)
+    usage.forget(spec, settings)
     if not folder.exists() and not staging.exists():
         if cached(spec, settings):
             raise Unsupported(f"{spec.title} is part of the program and cannot be removed.")

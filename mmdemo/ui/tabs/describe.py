@@ -180,4 +180,4 @@ def styles(model: str, style: str, request: gr.Request) -> Any:
     """Only what the chosen model can write; the style that was chosen stays, where the model has it."""
     able = catalog.get(model).styles
     offered = [(say(f"choice_{one}", language_of(request)), one) for one in able]
-    return gr.update(choices=offered, value=style if style in able else able[0])
+    return gr.update(choices=offered, value=style if style in able or not able else able[0])

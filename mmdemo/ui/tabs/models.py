@@ -7,13 +7,15 @@ from typing import Any
 
 import gradio as gr
 
-from mmdemo import catalog
+from mmdemo import catalog, hub_rows
 from mmdemo.errors import UnknownName
+from mmdemo.runtime.sources.hub_find import Found
 from mmdemo.ui import panels, parts
 from mmdemo.ui.bench import Bench, Context, State, Updates
 from mmdemo.ui.handlers import private
 from mmdemo.ui.i18n import label, language_of, say
 from mmdemo.ui.inputs import Look
+from mmdemo.ui.tabs.search import Search
 
 PRESSED = """
 element.addEventListener("click", (event) => {
@@ -36,26 +38,50 @@ class Models:
         self.context = context
         with gr.Column(elem_classes=["mm-panel"]):
             gr.Markdown(label("models_intro"), elem_classes=["mm-intro"])
+            self.search = Search(context, PRESSED)
             self.bench = Bench(context, "models")
             self.table = gr.HTML(
                 "", js_on_load=PRESSED, elem_classes=["mm-result", "mm-flat"], elem_id="mm-models-table"
             )
         self.looks = [Look(self.rows, None, self.table, again=True)]
         self.listeners = [
-            self.table.select(self.act, None, [self.table, *self.bench.outputs], **private()),
+            self.table.select(self.press, [self.search.found], self.outputs, **private()),
+            self.search.results.select(self.press, [self.search.found], self.outputs, **private()),
+            *(
+                event(self.search.find, self.search.inputs, self.search.outputs, **private())
+                for event in (self.search.go.click, self.search.words.submit)
+            ),
         ]
+
+    @property
+    def outputs(self) -> list[Any]:
+        """What a press on a button may change."""
+        return [self.table, *self.bench.outputs, *self.search.outputs]
 
     def rows(self, request: gr.Request) -> str:
         """The table as things stand."""
         studio = self.context.studio
         return panels.models(studio.rows(), studio.settings.offline, language_of(request))
 
+    def press(self, found: list[Found], pressed: gr.EventData, request: gr.Request) -> Iterator[Updates]:
+        """Do what a button says, of the table or of a search's results, and keep both as things stand."""
+        if pressed.action == "look":
+            yield from self.search.look(str(pressed.value), request)
+            return
+        for updates in self.act(pressed, request):
+            if self.table in updates and found:
+                updates = {**updates, self.search.results: self.search.html(found, language_of(request))}
+            yield updates
+
     def act(self, pressed: gr.EventData, request: gr.Request) -> Iterator[Updates]:
         """Fetch, load, unload or remove the checkpoint whose button was pressed."""
         key, action = str(pressed.value), str(pressed.action)
         language = language_of(request)
         studio = self.context.studio
-        actions = {"fetch": studio.fetch, "load": studio.load, "unload": studio.unloading, "remove": studio.removing}
+        actions = {
+            "fetch": studio.fetch, "resume": studio.fetch, "load": studio.load, "unload": studio.unloading,
+            "remove": studio.removing,
+        }  # fmt: skip
         freed: list[int] = []
 
         def make(run: Any) -> Iterator[Any]:
@@ -67,7 +93,7 @@ class Models:
             words = ""
             if last and freed:
                 words = say("removed", language, title=catalog.get(key).title, size=parts.size(freed[0]))
-            elif last and action == "unload" and key in catalog.MODELS:
+            elif last and action == "unload" and (key in catalog.MODELS or hub_rows.is_key(key)):
                 words = say("unloaded", language, title=catalog.get(key).title)
             return State({self.table: self.rows(request)} if last else {}, words=words)
 
