@@ -22,6 +22,8 @@ from mmdemo.specs import Hub, ModelSpec
 
 PREFIX = "hub:"
 ROW = ".row.json"
+LOOKED = ".look"
+"""Folder, beside the row, with the configuration that the Hub showed before anything was fetched."""
 """What is known of a repository, in the folder for its files."""
 NAME = r"[A-Za-z0-9](?:[\w.-]*[\w])?"
 KEY = re.compile(

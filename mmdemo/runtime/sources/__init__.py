@@ -105,6 +105,36 @@ def look(
     return hub_look.look(spec, settings, report, cancelled)
 
 
+def described(
+    spec: ModelSpec,
+    settings: Settings,
+    report: Callable[[Progress], None] = lambda progress: None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Path | None:
+    """A folder with the configuration of a row: its own, or what the Hub shows of it before anything is fetched.
+
+    Returns:
+        None for a row that is not here and comes from no Hub.
+
+    Raises:
+        As `look`.
+    """
+    folder = cached(spec, settings)
+    repos = [source.repo for source in spec.sources if isinstance(source, Hub)]
+    if folder is not None or not repos:
+        return folder
+    key = spec.key if spec.key.startswith(hub_rows.PREFIX) else f"{hub_rows.PREFIX}{repos[0]}"
+    known = settings.models_folder / hub_rows.folder_name(key) / hub_rows.LOOKED
+    if not known.is_dir():
+        unseen = hub_rows.spec_of(key, settings.models_folder)
+        if settings.offline:
+            raise _failure(spec, settings, [])
+        from mmdemo.runtime.sources import hub_look
+
+        hub_look.look(unseen, settings, report, cancelled)
+    return known
+
+
 def folder_of(spec: ModelSpec, settings: Settings) -> Path:
     """Where the files of a row are kept once they are fetched."""
     return settings.models_folder / hub_rows.folder_name(spec.key)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -44,7 +45,8 @@ def look(
         with tempfile.TemporaryDirectory(prefix=".look-", dir=settings.models_folder) as scratch:
             told, there = ask(where, Fetch(spec, folder, report, cancelled), Path(scratch))
             row = row_of(where, told, there)
-        hub_rows.write(row, folder)
+            hub_rows.write(row, folder)
+            shutil.copytree(there, folder / hub_rows.LOOKED, dirs_exist_ok=True)
     return row
 
 
