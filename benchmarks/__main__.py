@@ -22,6 +22,8 @@ MODULES = {
     "describe": "benchmarks.describe",
     "transcribe": "benchmarks.bench_transcribe",
     "video_memory": "benchmarks.video_memory",
+    "language": "benchmarks.language",
+    "cold_start": "benchmarks.cold_start",
 }
 DOCUMENT = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 

@@ -18,7 +18,7 @@ class Row:
         theirs: the reference's figure, with its unit; `–` where the goal is absolute.
         ratio: one divided by the other, whichever way the goal reads; None where the goal is absolute.
         goal: what was asked for, as a sentence part: `at least 5 ×`.
-        met: whether it was reached.
+        met: whether it was reached; None where nothing was asked for.
     """
 
     name: str
@@ -26,12 +26,13 @@ class Row:
     theirs: str
     ratio: float | None
     goal: str
-    met: bool
+    met: bool | None
 
     def cells(self) -> tuple[str, ...]:
         """The row as text, in the order of `HEAD`."""
         ratio = "–" if self.ratio is None else f"{self.ratio:.2f}"
-        return (self.name, self.ours, self.theirs, ratio, self.goal, "yes" if self.met else "NO")
+        met = "–" if self.met is None else "yes" if self.met else "NO"
+        return (self.name, self.ours, self.theirs, ratio, self.goal, met)
 
 
 def at_least(name: str, ours: str, theirs: str, ratio: float, goal: float) -> Row:

@@ -20,7 +20,8 @@ TIERS = (  # from the bottom up: a room may import the rooms of lower tiers, and
     ("media",),
     ("fusion",),
     ("runtime",),
-    ("tasks", "starter"),
+    ("datasets", "jobs"),
+    ("tasks", "starter", "training"),
     ("studio",),
     ("ui", "api", "cli"),
     ("__main__", "app"),
@@ -31,6 +32,7 @@ ENGINES = (
     "runtime/vad.py",
     "fusion/",
     "starter/",
+    "training/",
     "torchvision_ops.py",
 )
 ASKED = ("runtime/device.py", "runtime/memory.py")
