@@ -1,4 +1,4 @@
-"""How long until the first answer: a process that starts, loads the starter set and answers a question about a picture."""
+"""How long until the first answer: a process starts, loads the starter set and answers a question about a picture."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ memory reaches. What fewer bits cost in quality is in docs/experiments.md.
 
 from __future__ import annotations
 
+import itertools
 import statistics
 import threading
 import time
@@ -126,7 +127,7 @@ def copy_bandwidth() -> float:
         begun = time.perf_counter()
         copies = [
             threading.Thread(target=np.copyto, args=(target[start:end], source[start:end]))
-            for start, end in zip(parts, parts[1:], strict=False)
+            for start, end in itertools.pairwise(parts)
         ]
         for copy in copies:
             copy.start()

@@ -48,14 +48,16 @@ ROWS = (
         tasks=("describe",),
         sources=(Local("assets/starter"),),
         licence="Apache-2.0 code; weights for research and education only (trained on Flickr8k)",
-        about="One English sentence about a photo. Small: it knows people and dogs outdoors best.",
+        about="One English sentence about a photo. Small: people and dogs outdoors; other things it only names.",
         origin="this project",
-        bytes=18036136,
+        bytes=19252444,
         parameters=8.9,
         files=(
             ModelFile("config.json", "859c995111c4653516cd33efc74c89be73d89121b23e1c95e9dcbff890703779", 1354),
             ModelFile("generation_config.json", "2e3e0f989e7fffe4b29849322d2d6aca631277809f773e3f5eca11668731991c", 149),  # noqa: E501
             ModelFile("model.safetensors", "d1da8396cc68213dbe3d5e457feaf4b98f04c7fb29110f13d0c57c9a767168e0", 17843288),  # noqa: E501
+            ModelFile("familiar.npz", "663ca868f9acca961cf2c54d13ca098f93b202d38187f2be7b3ba508107205aa", 1005016),
+            ModelFile("names.json", "d203749bc189ef7e6dbb26a2b2f794abe746fa63a8ac37b262aaab9688ee5b70", 211292),
             ModelFile("tokenizer.json", "b7ec09d2546e6e5ac5b5bdc5e580cde532bef9d7fe555cfcc7e6e466d05ce7d8", 191138),
             ModelFile("tokenizer_config.json", "697b300111d1ea8b392163af6dace72175d957394c690d4f41c231fa93db2dc7", 207),
         ),

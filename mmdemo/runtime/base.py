@@ -67,12 +67,18 @@ class Backend(Protocol):
 
 @dataclass(frozen=True)
 class Seen:
-    """What was said of a picture so far. `index` counts the pictures of the call."""
+    """What was said of a picture so far.
+
+    Attributes:
+        index: counts the pictures of the call.
+        from_labels: the sentence is made of the labels, because the picture is unlike those the model learned from.
+    """
 
     index: int
     text: str
     labels: tuple[Label, ...] = ()
     done: bool = False
+    from_labels: bool = False
 
 
 @runtime_checkable

@@ -155,7 +155,7 @@ class _Work:
             result = Description(
                 picture.file,
                 seen.text,
-                self._provenance(picture),
+                self._provenance(picture, seen.from_labels),
                 labels=seen.labels[: options.labels],
                 question=options.question,
                 done=seen.done and not self.reads and not self.talker,
@@ -183,19 +183,27 @@ class _Work:
                 go_on(self.cancelled)
                 answer += piece
                 self.watch.share({picture.place: 1.0})
-                yield replace(result, text=answer.strip(), provenance=self._provenance(picture), done=False)
+                yield replace(result, text=answer.strip(), provenance=self._later(result, picture), done=False)
             result = replace(result, text=answer.strip())
         self.watch.share({picture.place: 1.0})
         if not result.done or result.text != seen.text:
-            yield replace(result, provenance=self._provenance(picture), done=True)
+            yield replace(result, provenance=self._later(result, picture), done=True)
 
-    def _provenance(self, picture: _Picture) -> Provenance:
+    def _later(self, result: Description, picture: _Picture) -> Provenance:
+        """Where a result comes from, by now."""
+        return replace(result.provenance, seconds=self.watch.seconds(picture.place))
+
+    def _provenance(self, picture: _Picture, from_labels: bool) -> Provenance:
         options = self.options
         read = self.reads or options.read_text == "no"
-        notes = () if read else ("Words in the pictures were not read in this batch.",)
+        notes: list[str] = []
+        if from_labels:
+            notes.append("The picture is unlike those this model learned from: the sentence is made of its labels.")
+        if not read:
+            notes.append("Words in the pictures were not read in this batch.")
         names = [options.model, options.answer_model] if self.talker else [options.model]
         device = getattr(self.backend, "device", "cpu")
-        return Provenance(" + ".join(names), device, self.watch.seconds(picture.place), notes)
+        return Provenance(" + ".join(names), device, self.watch.seconds(picture.place), tuple(notes))
 
 
 def alt_text(sentence: str, text_read: Sequence[str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -17,6 +18,7 @@ from mmdemo.runtime.backends.decoding import decode
 from mmdemo.runtime.backends.fusion_engines import Engine, OpenVinoEngine, TorchEngine
 from mmdemo.runtime.backends.fusion_prefills import KEPT, Prefills
 from mmdemo.runtime.backends.labels import encoder_bytes, label_names
+from mmdemo.runtime.backends.naming import Names
 from mmdemo.runtime.base import Load, Seen
 
 LABELS = 20
@@ -62,7 +64,8 @@ class FusionBackend:
             else TorchEngine(folder, encoder_folder, request.device)
         )
         self._prefills = Prefills(self._engine)
-        self._names = label_names(encoder_folder)
+        self._labelled = label_names(encoder_folder)
+        self._names = Names.of(folder)
 
     @staticmethod
     def size(request: Load) -> int:
@@ -87,7 +90,8 @@ class FusionBackend:
 
         A picture that was described lately is not read again: its sentence comes at once.
 
-        `tags` are the encoder's labels, `sentence` and `alt` the sentence. `question` is not seen by this model.
+        `tags` are the encoder's labels, `sentence` and `alt` the sentence; of a picture unlike those it learned from, a
+        sentence made of the labels (`naming`). `question` is not seen by this model.
         """
         from mmdemo.fusion.pixels import pixels
 
@@ -101,15 +105,26 @@ class FusionBackend:
                 yield Seen(index, ", ".join(likely), tuple(found), done=True)
             return
         steps = min(self._room, max_words * 2)
+        unfamiliar = self._names.unfamiliar(classes).tolist() if self._names else [False] * len(images)
         for index, tokens, done in decode(self._engine, logits, state, steps=steps, **self._search):
-            yield Seen(index, self._tokenizer.decode(tokens), tuple(labels[index]), done)
+            text = self._tokenizer.decode(tokens)
+            if not unfamiliar[index]:
+                yield Seen(index, text, tuple(labels[index]), done)
+            elif done:  # words that may not stand are not shown
+                yield self._judged(Seen(index, text, tuple(labels[index]), done), classes[index])
+
+    def _judged(self, seen: Seen, logits: NDArray[np.float32]) -> Seen:
+        """What is said of an unfamiliar picture: the sentence if it speaks of a likely label, else one of labels."""
+        if self._names is None or self._names.supports(logits, seen.text):
+            return seen
+        return replace(seen, text=self._names.sentence(logits), from_labels=True)
 
     def _labels(self, logits: NDArray[np.float32]) -> list[Label]:
         """The likeliest classes by softmax."""
         powers = np.exp(logits - logits.max())
         probabilities = powers / powers.sum()
         best = np.argsort(-probabilities)[:LABELS]
-        return [Label(self._names[index], round(float(probabilities[index]), 4)) for index in best]
+        return [Label(self._labelled[index], round(float(probabilities[index]), 4)) for index in best]
 
     def close(self) -> None:
         """Free the graphs, and what is kept of pictures."""
