@@ -107,22 +107,27 @@ def estimate(
 
 
 def parts(model: Any, dtype: torch.dtype, quantization: str, device: str) -> Iterator[Part]:
-    """The top modules with what their weights take; a weight that two of them share counts for the first."""
-    seen: set[int] = set()
+    """The top modules with what their weights take; a weight that two of them share counts for the first.
+
+    An embedding and an output layer that share one keep it whole and in 8 bits, where a CPU packs it.
+    """
+    seen: set[tuple[int, bool]] = set()
     packed = quantization in ("int8", "int4")
+    apart = quantization == "int8" and device == "cpu"
     for name, module in tops(model):
         count = size = 0
         for owner in module.modules():
             for key, tensor in (*owner.named_parameters(recurse=False), *owner.named_buffers(recurse=False)):
-                if id(tensor) in seen:
+                linear = packed and key == "weight" and type(owner) is torch.nn.Linear
+                if (id(tensor), linear and apart) in seen:
                     continue
-                seen.add(id(tensor))
-                count += tensor.numel()
-                if packed and key == "weight" and type(owner) is torch.nn.Linear:
+                count += 0 if (id(tensor), not linear) in seen else tensor.numel()
+                seen.add((id(tensor), linear and apart))
+                if linear:
                     size += packed_bytes(tensor, quantization)
                 else:
                     size += tensor.numel() * (dtype.itemsize if tensor.is_floating_point() else tensor.itemsize)
-        if count:
+        if size:
             yield Part(name, count, size)
 
 
