@@ -39,6 +39,7 @@ class Family:
 
 FAMILIES = (
     Family("mmdemo_fusion", "", "fusion", ("describe",), dict.fromkeys(STYLES[:3], "")),
+    Family("", "ForCTC", "speech_ctc", ("transcribe",)),
     Family("whisper", "", "speech_seq2seq", ("transcribe",)),
     Family("moonshine", "", "speech_seq2seq", ("transcribe",)),
     Family("speech_to_text", "", "speech_seq2seq", ("transcribe",)),

@@ -77,6 +77,7 @@ WAYS: Mapping[str, Mapping[str, tuple[Way, ...]]] = {
     "gguf": GGUF,
     "image_text": TORCH,
     "speech_seq2seq": TORCH,
+    "speech_ctc": TORCH,
     "faster_whisper": WHISPER,
     "fusion": PLAIN,
     "labels": PLAIN,

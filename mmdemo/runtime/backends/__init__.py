@@ -20,6 +20,7 @@ BACKENDS: dict[str, str] = {
     "labels": "mmdemo.runtime.backends.labels:LabelsBackend",
     "faster_whisper": "mmdemo.runtime.backends.faster_whisper:FasterWhisperBackend",
     "speech_seq2seq": "mmdemo.runtime.backends.speech_seq2seq:SpeechSeq2SeqBackend",
+    "speech_ctc": "mmdemo.runtime.backends.speech_ctc:SpeechCTCBackend",
     "image_text": "mmdemo.runtime.backends.image_text:ImageTextBackend",
     "causal_lm": "mmdemo.runtime.backends.causal_lm:CausalLMBackend",
     "openvino_lm": "mmdemo.runtime.backends.openvino_lm:OpenVinoLMBackend",

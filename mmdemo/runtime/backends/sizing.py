@@ -23,6 +23,8 @@ from mmdemo.runtime.estimates import Estimate, Part
 
 TOKENS = 1024
 """Tokens of the conversation that is counted on: a picture and a short answer."""
+SECONDS = 30
+"""Seconds of the clip that is counted on, where a model hears and keeps no cache."""
 BLOCK = 64
 """4-bit weights share a scale between so many; the scales are 8-bit themselves, one float32 for 256 of them."""
 
@@ -156,18 +158,30 @@ def conversation(model: Any, tokens: int) -> tuple[int, int]:
     at its input to decide what to do) is counted by the sizes in its configuration.
     """
     config = model.config.get_text_config()
-    ids = torch.zeros(1, tokens, dtype=torch.long, device="meta")
-    inputs = {"input_ids": ids, "use_cache": True}
     if getattr(model.config, "is_encoder_decoder", False):
         return by_sizes(config, tokens, model.dtype)
+    if model.main_input_name == "input_values":  # a listener that names a letter for each frame
+        return 0, heard(model)
+    ids = torch.zeros(1, tokens, dtype=torch.long, device="meta")
     try:
         with torch.no_grad(), Live() as live, Fused():
-            out = model(**inputs, logits_to_keep=1)
+            out = model(input_ids=ids, use_cache=True, logits_to_keep=1)
     except Exception:  # noqa: BLE001  # any architecture may refuse in its own way
         return by_sizes(config, tokens, model.dtype)
     kept = {t.untyped_storage()._cdata: t.untyped_storage().nbytes() for t in cached(out.past_key_values)}
     size = sum(kept.values())
     return size, max(0, live.peak - size)
+
+
+def heard(model: Any) -> int:
+    """The most bytes that live at once while a listener without a cache hears a clip of the longest length."""
+    samples = torch.zeros(1, SECONDS * 16_000, dtype=model.dtype, device="meta")
+    try:
+        with torch.no_grad(), Live() as live, Fused():
+            model(samples)
+    except Exception:  # noqa: BLE001  # any architecture may refuse in its own way
+        return by_sizes(model.config, SECONDS * 50, model.dtype)[1]  # frames of 20 ms
+    return int(live.peak)
 
 
 def cached(cache: Any) -> Iterator[torch.Tensor]:
