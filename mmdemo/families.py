@@ -23,6 +23,8 @@ class Family:
         prompts: for a model that is not asked in a chat: style → what it is told beside the picture. Without any it
             is told nothing and writes a sentence.
         question: the same for a question, which stands for `{question}`; empty if it does not answer.
+        parts: keys of rows that it is assembled from; one whose files lie in a folder of that name beside its own is
+            taken from there.
     """
 
     kind: str
@@ -31,6 +33,7 @@ class Family:
     tasks: tuple[Task, ...]
     prompts: Mapping[str, str] = field(default_factory=dict)
     question: str = ""
+    parts: tuple[str, ...] = ()
 
     def fits(self, kind: str, architecture: str) -> bool:
         """Whether a configuration is of this family."""
@@ -38,12 +41,15 @@ class Family:
 
 
 FAMILIES = (
-    Family("mmdemo_fusion", "", "fusion", ("describe",), dict.fromkeys(STYLES[:3], "")),
+    Family("mmdemo_fusion", "", "fusion", ("describe",), dict.fromkeys(STYLES[:3], ""), parts=("efficientnet-lite2",)),
     Family("", "ForCTC", "speech_ctc", ("transcribe",)),
     Family("whisper", "", "speech_seq2seq", ("transcribe",)),
     Family("moonshine", "", "speech_seq2seq", ("transcribe",)),
     Family("speech_to_text", "", "speech_seq2seq", ("transcribe",)),
     Family("speecht5", "ForSpeechToText", "speech_seq2seq", ("transcribe",)),
+    Family("speecht5", "ForTextToSpeech", "speech_t5", ("speak",), parts=("speecht5-hifigan",)),
+    Family("", "SpeechT5HifiGan", "vocoder", ("vocode",)),
+    Family("vits", "VitsModel", "speech_vits", ("speak",)),
     Family("vision-encoder-decoder", "", "image_text", ("describe",)),
     Family(
         "florence2", "", "image_text", ("describe",),

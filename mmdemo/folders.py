@@ -48,7 +48,7 @@ def spec_of(folder: Path) -> ModelSpec:
         origin=str(folder),
         bytes=bytes_in(folder),
         parameters=0.0,
-        parts=("efficientnet-lite2",) if family.engine == "fusion" else (),
+        parts=tuple(part for part in family.parts if not (folder / part).is_dir()),
         styles=(STYLES if chats else tuple(family.prompts) or STYLES[:1]) if sees else (),
         answers=chats or bool(family.question),
         languages=("many",),

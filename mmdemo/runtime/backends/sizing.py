@@ -77,7 +77,7 @@ def estimate(
     """What the checkpoint of a folder with a `config.json` will take.
 
     Args:
-        automodel: name of the `Auto…` class of `transformers` that will load it.
+        automodel: name of the `Auto…` class of `transformers` that will load it, or of the class of one architecture.
         dtype: what the weights that stay whole are held as; by default the quantization decides.
 
     Raises:
@@ -86,16 +86,17 @@ def estimate(
     import transformers
     from accelerate import init_empty_weights
 
-    config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     auto = getattr(transformers, automodel)
-    if type(config) not in auto._model_mapping:
+    alone = getattr(auto, "config_class", None)
+    config = (alone or transformers.AutoConfig).from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    if alone is None and type(config) not in auto._model_mapping:
         raise WeightsError(
             f"The checkpoint in {folder} is a {config.model_type!r} model, which cannot be used for this: "
             "choose another model."
         )
     dtype = dtype or quantized.dtype_of(quantization, device)
     with init_empty_weights(include_buffers=True):
-        model = auto.from_config(config, dtype=dtype)
+        model = (auto._from_config if alone else auto.from_config)(config, dtype=dtype)
     model.tie_weights()
     model.eval()
     cache, activations = conversation(model, TOKENS)
@@ -167,7 +168,8 @@ def conversation(model: Any, tokens: int) -> tuple[int, int]:
         with torch.no_grad(), Live() as live, Fused():
             out = model(input_ids=ids, use_cache=True, logits_to_keep=1)
     except Exception:  # noqa: BLE001  # any architecture may refuse in its own way
-        return by_sizes(config, tokens, model.dtype)
+        cache, activations = by_sizes(config, tokens, model.dtype)
+        return cache if model.can_generate() else 0, activations
     kept = {t.untyped_storage()._cdata: t.untyped_storage().nbytes() for t in cached(out.past_key_values)}
     size = sum(kept.values())
     return size, max(0, live.peak - size)
@@ -202,4 +204,6 @@ def by_sizes(config: Any, tokens: int, dtype: torch.dtype) -> tuple[int, int]:
     layers = getattr(config, "num_hidden_layers", 1)
     wide = getattr(config, "intermediate_size", None) or 4 * hidden
     size = dtype.itemsize
-    return 2 * layers * keys * width * tokens * size, (3 * wide + 6 * hidden) * tokens * size + 4 * config.vocab_size
+    return 2 * layers * keys * width * tokens * size, (3 * wide + 6 * hidden) * tokens * size + 4 * getattr(
+        config, "vocab_size", 0
+    )
