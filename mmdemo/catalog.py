@@ -6,8 +6,9 @@ them: the first that answers is used, and the checksum decides whether it is rig
 
 from __future__ import annotations
 
-from mmdemo import folders, hub_rows
+from mmdemo import folders, hub_models, hub_rows
 from mmdemo.errors import UnknownName
+from mmdemo.hub_models import on_hub as _hub
 from mmdemo.specs import STYLES, Hub, Local, ModelFile, ModelSpec, Pypi, Source, Task, Wheel
 
 __all__ = [
@@ -16,26 +17,6 @@ __all__ = [
 ]  # fmt: skip
 
 WHISPER_NAMES = ("config.json", "model.bin", "tokenizer.json", "vocabulary.txt")
-
-
-def _hub(
-    key: str, title: str, backend: str, tasks: tuple[Task, ...], repo: str, gigabytes: float, millions: float,
-    licence: str, about: str, **more: object,
-) -> ModelSpec:  # fmt: skip
-    """A row whose files are the repository's own."""
-    return ModelSpec(
-        key,
-        title,
-        backend,
-        tasks,
-        (Hub(repo),),
-        licence,
-        about,
-        repo,
-        int(gigabytes * 1e9),
-        millions,
-        **more,  # type: ignore[arg-type]
-    )
 
 
 SEES: tuple[Task, ...] = ("describe",)
@@ -265,6 +246,7 @@ ROWS = (
          "distil-whisper/distil-large-v3.5", 1.5, 756, "MIT", "English, near large v3 and faster."),
     _hub("moonshine-base", "Moonshine base", "speech_seq2seq", ("transcribe",), "UsefulSensors/moonshine-base", 0.25,
          61.5, "MIT", "English, made for short recordings on small machines."),
+    *hub_models.ROWS,
 )  # fmt: skip
 
 MODELS: dict[str, ModelSpec] = {row.key: row for row in ROWS}

@@ -11,12 +11,12 @@ import os
 from pathlib import Path
 from typing import Any
 
+from mmdemo import families
 from mmdemo.errors import WeightsError
-from mmdemo.specs import STYLES, Local, ModelSpec, Task
+from mmdemo.families import Family
+from mmdemo.specs import STYLES, Local, ModelSpec
 
 PREFIX = "folder:"
-SPEECH = ("whisper", "moonshine", "speech_to_text", "parakeet", "speecht5")
-"""Beginnings of `model_type` in configurations of models that hear."""
 
 
 def path_in(name: str) -> Path | None:
@@ -34,23 +34,23 @@ def spec_of(folder: Path) -> ModelSpec:
     Raises:
         WeightsError: if its configuration cannot be read, or tells of a model that no engine here runs.
     """
-    backend, task = engine_of(folder)
-    sees = task == "describe"
-    fusion = backend == "fusion"
+    family = family_of(folder)
+    sees = "describe" in family.tasks
+    chats = sees and not family.prompts and _chats(folder)
     return ModelSpec(
         key=f"{PREFIX}{folder}",
         title=folder.name,
-        backend=backend,
-        tasks=(task,),
+        backend=family.engine,
+        tasks=family.tasks,
         sources=(Local(str(folder)),),
         licence="your own",
         about=f"The checkpoint in {folder}.",
         origin=str(folder),
         bytes=bytes_in(folder),
         parameters=0.0,
-        parts=("efficientnet-lite2",) if fusion else (),
-        styles=(STYLES[:3] if fusion else STYLES if _chats(folder) else STYLES[:1]) if sees else (),
-        answers=sees and not fusion and _chats(folder),
+        parts=tuple(part for part in family.parts if not (folder / part).is_dir()),
+        styles=(STYLES if chats else tuple(family.prompts) or STYLES[:1]) if sees else (),
+        answers=chats or bool(family.question),
         languages=("many",),
     )
 
@@ -69,34 +69,33 @@ def bytes_in(folder: Path) -> int:
     return sum(max(0, size_of(Path(place, name))) for place, _, names in os.walk(folder) for name in names)
 
 
-def engine_of(folder: Path) -> tuple[str, Task]:
-    """The engine that runs a folder's checkpoint, a key of `runtime.backends.BACKENDS`, and what it does.
+def family_of(folder: Path) -> Family:
+    """The family of a folder's checkpoint: the engine that runs it, and what it does.
 
     Raises:
         WeightsError: if there is none.
     """
     if not (folder / "config.json").is_file():
-        return "causal_lm", "talk"  # a GGUF file has its configuration inside
+        return Family("", "", "causal_lm", ("talk",))  # a GGUF file has its configuration inside
     if (folder / "model.bin").is_file() and any(folder.glob("vocabulary.*")):
         if not (folder / "tokenizer.json").is_file():
             # faster-whisper would ask the Hub for one
             raise WeightsError(
                 f"The Whisper model in {folder} has no tokenizer.json: copy it there from the model it was made of."
             )
-        return "faster_whisper", "transcribe"  # the files that CTranslate2 writes for Whisper
+        return Family("", "", "faster_whisper", ("transcribe",))  # the files that CTranslate2 writes for Whisper
     config = _config(folder)
     kind = str(config.get("model_type", ""))
     architecture = str((config.get("architectures") or [""])[0])
-    if kind == "mmdemo_fusion":
-        return "fusion", "describe"
-    if kind.startswith(SPEECH):
-        return "speech_seq2seq", "transcribe"
+    named = families.of(kind, architecture)
+    if named:
+        return named
     if "vision_config" in config and architecture.endswith("ForConditionalGeneration"):
-        return "image_text", "describe"
+        return Family(kind, "", "image_text", ("describe",))
     if architecture.endswith(("ForCausalLM", "LMHeadModel")):
-        return "causal_lm", "talk"
+        return Family(kind, "", "causal_lm", ("talk",))
     if architecture.endswith("Model") and "vision_config" not in config:
-        return "embedder", "embed"
+        return Family(kind, "", "embedder", ("embed",))
     raise WeightsError(
         f"No engine here runs the model in {folder} ({architecture or kind or 'its config.json names none'}): choose "
         "a vision-language, speech, language or sentence-embedding model."
@@ -118,5 +117,7 @@ def _chats(folder: Path) -> bool:
     """Whether the checkpoint brings a chat template, and so can be asked things."""
     if any((folder / name).is_file() for name in ("chat_template.jinja", "chat_template.json")):
         return True
-    settings = folder / "tokenizer_config.json"
-    return settings.is_file() and '"chat_template"' in settings.read_text(encoding="utf-8", errors="replace")
+    try:
+        return bool(json.loads((folder / "tokenizer_config.json").read_bytes()).get("chat_template"))
+    except (OSError, ValueError, AttributeError):
+        return False

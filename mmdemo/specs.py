@@ -57,7 +57,7 @@ class ModelFile:
     bytes: int
 
 
-Task = Literal["describe", "transcribe", "talk", "embed", "classify"]
+Task = Literal["describe", "transcribe", "talk", "embed", "classify", "speak", "vocode"]
 
 
 @dataclass(frozen=True)

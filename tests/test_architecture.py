@@ -15,6 +15,7 @@ TIERS = (  # from the bottom up: a room may import the rooms of lower tiers, and
     ("errors", "torchvision_ops", "private_openvino"),
     ("results", "options"),
     ("settings", "specs"),
+    ("families", "hub_models"),
     ("folders", "hub_rows"),
     ("catalog",),
     ("media",),

@@ -103,6 +103,31 @@ class Talker(Protocol):
         """Pieces of the answer as they come, to `role`/`content` messages."""
 
 
+@dataclass(frozen=True)
+class Spoken:
+    """Speech that was made: mono samples from −1 to 1, (samples,), and how many of them a second has."""
+
+    samples: NDArray[np.float32]
+    rate: int
+
+
+@runtime_checkable
+class Speaker(Protocol):
+    """A model that speaks."""
+
+    voices: int
+    """How many voices it has, 1 or more."""
+
+    def speak(self, text: str, *, speed: float = 1.0, voice: int = 0, seed: int = 0) -> Spoken:
+        """The text as sound, made at once: a sentence or a few.
+
+        Args:
+            speed: times as fast as the model speaks by itself.
+            voice: a number from 0, less than `voices`.
+            seed: the same one speaks the same way.
+        """
+
+
 @runtime_checkable
 class Embedder(Protocol):
     """A text encoder."""

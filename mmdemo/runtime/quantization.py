@@ -65,6 +65,9 @@ WHISPER: Mapping[str, tuple[Way, ...]] = {
 
 PLAIN: Mapping[str, tuple[Way, ...]] = {place: (Way("auto"), Way("fp32")) for place in ("cpu", "cuda", "mps")}
 
+SPEAKING: Mapping[str, tuple[Way, ...]] = {**PLAIN, "cpu": (*PLAIN["cpu"], Way("int8"))}
+"""What makes sound runs as: half precision is heard."""
+
 GGUF: Mapping[str, tuple[Way, ...]] = {
     **TORCH,
     "cpu": (Way("auto"), Way("int4", rougher=True), Way("bf16", slower=True), Way("fp32", slower=True)),
@@ -77,6 +80,10 @@ WAYS: Mapping[str, Mapping[str, tuple[Way, ...]]] = {
     "gguf": GGUF,
     "image_text": TORCH,
     "speech_seq2seq": TORCH,
+    "speech_ctc": TORCH,
+    "speech_vits": SPEAKING,
+    "speech_t5": SPEAKING,
+    "vocoder": PLAIN,
     "faster_whisper": WHISPER,
     "fusion": PLAIN,
     "labels": PLAIN,

@@ -27,6 +27,8 @@ ABILITIES: dict[Task, str] = {
     "talk": "answer questions",
     "embed": "turn text into vectors",
     "classify": "name what is in a picture",
+    "speak": "speak",
+    "vocode": "turn spectrograms into sound",
 }
 """What a model does, in a sentence that begins with "This model does not"."""
 

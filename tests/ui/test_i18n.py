@@ -51,7 +51,7 @@ def test_every_key_that_the_code_names_has_words() -> None:
         ("choice", CHOICES),
         ("help", panels.GUIDE),
         ("tab", tuple(tab.name for tab in TABS)),
-        ("task", ("describe", "transcribe", "talk", "embed", "classify")),
+        ("task", ("describe", "transcribe", "talk", "embed", "classify", "speak", "vocode")),
         ("action", ("fetch", "load", "unload", "remove")),
         ("kind", ("speech", "scene")),
         ("working", ("question", *(tab.name for tab in TABS))),

@@ -1,16 +1,21 @@
 """Vision-language models of `transformers`: SmolVLM, Idefics3, Qwen-VL and others with a chat template, and captioners.
 
-The prompt comes from the checkpoint's own chat template. A captioner without one (BLIP) begins its sentence unasked.
+The prompt comes from the checkpoint's own chat template. A family without one is asked as its row in `families.py`
+says (Florence-2, PaliGemma); a captioner (BLIP, ViT-GPT2) begins its sentence unasked.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
+from mmdemo import families
 from mmdemo.errors import UnknownName, Unsupported
 from mmdemo.runtime.backends import checkpoint, generation
 from mmdemo.runtime.base import Load, Seen
@@ -38,21 +43,20 @@ class ImageTextBackend:
         checkpoint.check_format(folder, self.spec.title)
         request.go_on()
 
-        def processor() -> Any:
-            from transformers import AutoProcessor
-
-            return AutoProcessor.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-
-        self._processor: Any = checkpoint.opened(self.spec.title, folder, processor)
+        checkpoint.quiet()
+        self._processor: Any = checkpoint.opened(self.spec.title, folder, lambda: processor_of(folder))
         self._tokenizer: Any = self._processor.tokenizer
         self._tokenizer.padding_side = "left"  # generation goes on at the right end of every row
         request.go_on()
         from transformers import AutoModelForImageTextToText
 
         self._model: Any = checkpoint.open_model(AutoModelForImageTextToText, request)
+        config = self._model.config
+        self._family = families.of(config.model_type, type(self._model).__name__)
         self._options: dict[str, Any] = {}
         if self._processor.chat_template:  # a captioner's own `generate` sets its padding
             self._options["pad_token_id"] = generation.padding(self._model, self._tokenizer)
+        self._most = sys.maxsize if self._processor.chat_template else positions(config)
 
     @staticmethod
     def estimate(request: Load) -> Estimate:
@@ -81,10 +85,10 @@ class ImageTextBackend:
             running = generation.texts(
                 self._model,
                 self._tokenizer,
-                self._inputs(part, question or PROMPTS[style]),
+                self._inputs(part, self._prompt(style, question)),
                 len(part),
                 threads=self._threads,
-                max_new_tokens=generation.tokens_for(max_words),
+                max_new_tokens=min(generation.tokens_for(max_words), self._most),
                 **self._options,
             )
             with closing(running):
@@ -95,6 +99,14 @@ class ImageTextBackend:
         """Free the memory."""
         self._model = self._processor = self._tokenizer = None
         checkpoint.give_back(self.device)
+
+    def _prompt(self, style: str, question: str) -> str:
+        """What the model is told beside the picture; empty for one that is told nothing."""
+        if self._processor.chat_template:
+            return question or PROMPTS[style]
+        if self._family is None:
+            return ""
+        return self._family.question.format(question=question) if question else self._family.prompts.get(style, "")
 
     def _inputs(self, images: list[Image.Image], prompt: str) -> dict[str, Any]:
         """What `generate` takes: one row for each picture, padded at the left."""
@@ -111,9 +123,41 @@ class ImageTextBackend:
                 return_tensors="pt",
                 processor_kwargs={"padding": len(images) > 1},
             )
+        elif prompt:
+            inputs = self._processor(images=images, text=[prompt] * len(images), return_tensors="pt")
+            inputs.pop("labels", None)  # PaliGemma's, to train on
         else:
             inputs = self._processor(images=images, return_tensors="pt")
         return dict(inputs.to(self._model.device, dtype=self._model.dtype))  # only floats change their type
+
+
+@dataclass(frozen=True)
+class Pair:
+    """An image processor and a tokenizer, for a checkpoint that names no class for both."""
+
+    pictures: Any
+    tokenizer: Any
+    chat_template: str = ""
+
+    def __call__(self, *, images: list[Image.Image], return_tensors: str) -> Any:
+        """The pictures' tensors."""
+        return self.pictures(images=images, return_tensors=return_tensors)
+
+
+def processor_of(folder: Path) -> Any:
+    """What a checkpoint's pictures and words are prepared with: its `tokenizer`, its `chat_template`, and a call."""
+    from transformers import AutoImageProcessor, AutoProcessor, AutoTokenizer
+
+    safely = {"local_files_only": True, "trust_remote_code": False}
+    found = AutoProcessor.from_pretrained(folder, **safely)
+    if hasattr(found, "tokenizer"):
+        return found
+    return Pair(AutoImageProcessor.from_pretrained(folder, **safely), AutoTokenizer.from_pretrained(folder, **safely))
+
+
+def positions(config: Any) -> int:
+    """The most tokens that a decoder with learned positions can write after the two that a captioner begins with."""
+    return int(getattr(config.get_text_config(decoder=True), "max_position_embeddings", sys.maxsize)) - 2
 
 
 def shrunk(image: Image.Image, pixels: int) -> Image.Image:

@@ -23,6 +23,8 @@ from mmdemo.runtime.estimates import Estimate, Part
 
 TOKENS = 1024
 """Tokens of the conversation that is counted on: a picture and a short answer."""
+SECONDS = 30
+"""Seconds of the clip that is counted on, where a model hears and keeps no cache."""
 BLOCK = 64
 """4-bit weights share a scale between so many; the scales are 8-bit themselves, one float32 for 256 of them."""
 
@@ -75,7 +77,7 @@ def estimate(
     """What the checkpoint of a folder with a `config.json` will take.
 
     Args:
-        automodel: name of the `Auto…` class of `transformers` that will load it.
+        automodel: name of the `Auto…` class of `transformers` that will load it, or of the class of one architecture.
         dtype: what the weights that stay whole are held as; by default the quantization decides.
 
     Raises:
@@ -84,16 +86,17 @@ def estimate(
     import transformers
     from accelerate import init_empty_weights
 
-    config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     auto = getattr(transformers, automodel)
-    if type(config) not in auto._model_mapping:
+    alone = getattr(auto, "config_class", None)
+    config = (alone or transformers.AutoConfig).from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    if alone is None and type(config) not in auto._model_mapping:
         raise WeightsError(
             f"The checkpoint in {folder} is a {config.model_type!r} model, which cannot be used for this: "
             "choose another model."
         )
     dtype = dtype or quantized.dtype_of(quantization, device)
     with init_empty_weights(include_buffers=True):
-        model = auto.from_config(config, dtype=dtype)
+        model = (auto._from_config if alone else auto.from_config)(config, dtype=dtype)
     model.tie_weights()
     model.eval()
     cache, activations = conversation(model, TOKENS)
@@ -107,22 +110,27 @@ def estimate(
 
 
 def parts(model: Any, dtype: torch.dtype, quantization: str, device: str) -> Iterator[Part]:
-    """The top modules with what their weights take; a weight that two of them share counts for the first."""
-    seen: set[int] = set()
+    """The top modules with what their weights take; a weight that two of them share counts for the first.
+
+    An embedding and an output layer that share one keep it whole and in 8 bits, where a CPU packs it.
+    """
+    seen: set[tuple[int, bool]] = set()
     packed = quantization in ("int8", "int4")
+    apart = quantization == "int8" and device == "cpu"
     for name, module in tops(model):
         count = size = 0
         for owner in module.modules():
             for key, tensor in (*owner.named_parameters(recurse=False), *owner.named_buffers(recurse=False)):
-                if id(tensor) in seen:
+                linear = packed and key == "weight" and type(owner) is torch.nn.Linear
+                if (id(tensor), linear and apart) in seen:
                     continue
-                seen.add(id(tensor))
-                count += tensor.numel()
-                if packed and key == "weight" and type(owner) is torch.nn.Linear:
+                count += 0 if (id(tensor), not linear) in seen else tensor.numel()
+                seen.add((id(tensor), linear and apart))
+                if linear:
                     size += packed_bytes(tensor, quantization)
                 else:
                     size += tensor.numel() * (dtype.itemsize if tensor.is_floating_point() else tensor.itemsize)
-        if count:
+        if size:
             yield Part(name, count, size)
 
 
@@ -151,18 +159,31 @@ def conversation(model: Any, tokens: int) -> tuple[int, int]:
     at its input to decide what to do) is counted by the sizes in its configuration.
     """
     config = model.config.get_text_config()
-    ids = torch.zeros(1, tokens, dtype=torch.long, device="meta")
-    inputs = {"input_ids": ids, "use_cache": True}
     if getattr(model.config, "is_encoder_decoder", False):
         return by_sizes(config, tokens, model.dtype)
+    if model.main_input_name == "input_values":  # a listener that names a letter for each frame
+        return 0, heard(model)
+    ids = torch.zeros(1, tokens, dtype=torch.long, device="meta")
     try:
         with torch.no_grad(), Live() as live, Fused():
-            out = model(**inputs, logits_to_keep=1)
+            out = model(input_ids=ids, use_cache=True, logits_to_keep=1)
     except Exception:  # noqa: BLE001  # any architecture may refuse in its own way
-        return by_sizes(config, tokens, model.dtype)
+        cache, activations = by_sizes(config, tokens, model.dtype)
+        return cache if model.can_generate() else 0, activations
     kept = {t.untyped_storage()._cdata: t.untyped_storage().nbytes() for t in cached(out.past_key_values)}
     size = sum(kept.values())
     return size, max(0, live.peak - size)
+
+
+def heard(model: Any) -> int:
+    """The most bytes that live at once while a listener without a cache hears a clip of the longest length."""
+    samples = torch.zeros(1, SECONDS * 16_000, dtype=model.dtype, device="meta")
+    try:
+        with torch.no_grad(), Live() as live, Fused():
+            model(samples)
+    except Exception:  # noqa: BLE001  # any architecture may refuse in its own way
+        return by_sizes(model.config, SECONDS * 50, model.dtype)[1]  # frames of 20 ms
+    return int(live.peak)
 
 
 def cached(cache: Any) -> Iterator[torch.Tensor]:
@@ -183,4 +204,6 @@ def by_sizes(config: Any, tokens: int, dtype: torch.dtype) -> tuple[int, int]:
     layers = getattr(config, "num_hidden_layers", 1)
     wide = getattr(config, "intermediate_size", None) or 4 * hidden
     size = dtype.itemsize
-    return 2 * layers * keys * width * tokens * size, (3 * wide + 6 * hidden) * tokens * size + 4 * config.vocab_size
+    return 2 * layers * keys * width * tokens * size, (3 * wide + 6 * hidden) * tokens * size + 4 * getattr(
+        config, "vocab_size", 0
+    )

@@ -18,8 +18,11 @@ CHAT = (
 )
 
 
-def tokenizer(special: list[str], template: str | None = None) -> Any:
-    """A byte-level BPE trained on a few words, with the special tokens that a processor needs."""
+def tokenizer(special: list[str], template: str | None = None, **named: str) -> Any:
+    """A byte-level BPE trained on a few words, with the special tokens that a processor needs.
+
+    `named`: those that the processor asks the tokenizer for by a name of the family (`image_token`), and `bos_token`.
+    """
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
@@ -38,7 +41,9 @@ def tokenizer(special: list[str], template: str | None = None) -> Any:
         tokenizer_object=raw,
         pad_token="<pad>",
         eos_token="<end>",
+        bos_token=named.pop("bos_token", None),
         additional_special_tokens=special[2:],
+        extra_special_tokens=named,
         chat_template=template,
     )
 
@@ -161,14 +166,14 @@ def qwen_pictures(patch: int) -> Any:
     return Qwen2VLImageProcessor(patch_size=patch, size={"shortest_edge": 16 * 16, "longest_edge": 64 * 64})
 
 
-def save(model: Any, processor: Any, folder: Path) -> None:
+def save(model: Any, processor: Any, folder: Path, scale: float = 8.0) -> None:
     """Write a checkpoint. The weights are scaled up, so that different pictures get different words."""
     import torch
 
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if "norm" not in name.lower() and parameter.dim() > 1:
-                parameter.mul_(8)
+                parameter.mul_(scale)
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
 
