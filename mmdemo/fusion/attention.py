@@ -8,6 +8,9 @@ Of queries Q = X W_q, keys K = V W_k and values V W_v, with heads of size d:
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -132,3 +135,28 @@ class GatedCrossAttention(nn.Module):
         """(batch, m, hidden) and (batch, n, hidden), of which `mask`, (batch, n), says what is there → as `text`."""
         text = text + self.attention_gate.tanh() * self.attention(self.norm(text), modal, mask)
         return text + self.feed_forward_gate.tanh() * self.feed_forward(text)  # type: ignore[no-any-return]
+
+
+class Gates(nn.ModuleList):
+    """Gated layers before every so-manieth layer of a language model, which stays as it is: they hook into it.
+
+    Attributes:
+        beside: what they look at, (batch, n, hidden), and the mask of it; set before the language model runs.
+    """
+
+    def __init__(self, layers: Sequence[nn.Module], hidden: int, heads: int, every: int) -> None:
+        chosen = layers[::every]
+        super().__init__(GatedCrossAttention(hidden, heads) for _ in chosen)
+        self.beside: tuple[Tensor | None, Tensor | None] = (None, None)
+        for index, layer in enumerate(chosen):
+            layer.register_forward_pre_hook(partial(self._before, index), with_kwargs=True)
+
+    def _before(self, index: int, layer: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The arguments of a layer of the language model, its hidden states having looked at the modal tokens."""
+        hidden = args[0] if args else kwargs["hidden_states"]
+        modal, mask = self.beside
+        if modal is not None:
+            beams = len(hidden) // len(modal)  # a beam search repeats each row
+            mask = None if mask is None else mask.repeat_interleave(beams, 0)
+            hidden = self[index](hidden, modal.repeat_interleave(beams, 0), mask)
+        return ((hidden, *args[1:]), kwargs) if args else (args, kwargs | {"hidden_states": hidden})

@@ -99,6 +99,14 @@ class TowerEncoder(Encoder):
 
         self.network = tower(AutoModel.from_config(config))
 
+    @classmethod
+    def around(cls, network: nn.Module) -> TowerEncoder:
+        """Of a network that is there, with its weights."""
+        new = cls.__new__(cls)
+        nn.Module.__init__(new)
+        new.network = network
+        return new
+
     def read(self, values: Tensor, mask: Tensor | None = None) -> Tensor:
         """Pixels, log-mel, samples or token ids as the network takes them → (batch, positions, channels).
 

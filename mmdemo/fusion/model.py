@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from mmdemo.errors import UnknownName
 from mmdemo.fusion import encoders, language
 from mmdemo.fusion.align import PROJECTORS
-from mmdemo.fusion.attention import Attention, GatedCrossAttention, Resampler
+from mmdemo.fusion.attention import Attention, Gates, Resampler
 from mmdemo.fusion.config import MODALITIES, FusionConfig, width
 from mmdemo.fusion.fuse import FUSIONS
 from mmdemo.fusion.times import left_out, pooled, timed
@@ -20,21 +20,19 @@ from mmdemo.fusion.times import left_out, pooled, timed
 # isort: split
 # After the config module, which makes torchvision importable; transformers imports it as soon as a model is named.
 from transformers import AutoModelForImageTextToText, PreTrainedModel, initialization
+from transformers.conversion_mapping import WeightRenaming, register_checkpoint_conversion_mapping
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
 T = TypeVar("T")
 Features = Tensor | Mapping[str, Tensor]
+IN_FILES = {"projector.": "vision_projector.", "norm.": "vision_norm."}
+"""What is called otherwise in files, which were there before there was more than one encoder."""
 
 
 def _named(what: str, registry: Mapping[str, T], name: str) -> T:
     if name not in registry:
         raise UnknownName(what, name, registry)
     return registry[name]
-
-
-def part(modality: str, name: str) -> str:
-    """Where a modality's projector and norm are in the model; vision's have no prefix."""
-    return name if modality == "vision" else f"{modality}_{name}"
 
 
 class FusionModel(PreTrainedModel):  # type: ignore[misc]
@@ -70,18 +68,16 @@ class FusionModel(PreTrainedModel):  # type: ignore[misc]
         for modality in config.modalities:
             about = config.encoder(modality)
             self.add_module(modality, encoders.build(about))
-            self.add_module(part(modality, "projector"), project(width(about), hidden))
+            self.add_module(f"{modality}_projector", project(width(about), hidden))
             # After the projector, not before: how strongly a place of a picture fires says whether something is there.
-            self.add_module(part(modality, "norm"), nn.LayerNorm(hidden))
+            self.add_module(f"{modality}_norm", nn.LayerNorm(hidden))
         self.dropout = nn.Dropout(config.feature_dropout)
         if self.fusion.resamples:
             self.resampler = Resampler(config.queries, hidden, config.fusion_heads, config.fusion_layers)
         self.language_model = language.build(config, self.fusion.crosses)
         if self.fusion.gates:
-            count = len(range(0, config.text_config.num_hidden_layers, config.gate_every))
-            self.gates = nn.ModuleList(GatedCrossAttention(hidden, config.fusion_heads) for _ in range(count))
-        self._beside: tuple[Tensor | None, Tensor | None] = (None, None)
-        self.attach_gates()
+            layers = language.layers_of(self.language_model, config.text_config.num_hidden_layers)
+            self.gates = Gates(layers, hidden, config.fusion_heads, config.gate_every)
         self.post_init()
 
     def _init_weights(self, module: nn.Module) -> None:
@@ -89,27 +85,6 @@ class FusionModel(PreTrainedModel):  # type: ignore[misc]
         if isinstance(module, Attention):  # what is usual in a deep decoder is too small to see by from the start
             for projection in module.children():
                 initialization.xavier_uniform_(projection.weight)
-
-    def attach_gates(self) -> None:
-        """Put the gated layers before the language model's; again after it was replaced by another."""
-        layers = language.layers_of(self.language_model, self.config.text_config.num_hidden_layers)
-        for gate, layer in zip(getattr(self, "gates", ()), layers[:: self.config.gate_every], strict=False):
-
-            def look(layer: nn.Module, args: Any, kwargs: Any, gate: nn.Module = gate) -> Any:
-                return self._looked(gate, args, kwargs)
-
-            layer.register_forward_pre_hook(look, with_kwargs=True)
-
-    def _looked(self, gate: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """The arguments of a layer of the language model, its hidden states having looked at the modal tokens."""
-        hidden = args[0] if args else kwargs["hidden_states"]
-        beside, mask = self._beside
-        if beside is not None:
-            beams = len(hidden) // len(beside)  # a beam search repeats each row
-            beside = beside.repeat_interleave(beams, 0)
-            mask = None if mask is None else mask.repeat_interleave(beams, 0)
-            hidden = gate(hidden, beside, mask)
-        return ((hidden, *args[1:]), kwargs) if args else (args, kwargs | {"hidden_states": hidden})
 
     def get_input_embeddings(self) -> nn.Module:
         """The language model's token embeddings."""
@@ -165,7 +140,7 @@ class FusionModel(PreTrainedModel):  # type: ignore[misc]
         if self.training:  # whole channels: one mask for all positions of a row
             shape = (len(features), *[1] * (features.ndim - 2), features.shape[-1])
             features = features * self.dropout(features.new_ones(shape))
-        norm, project = getattr(self, part(modality, "norm")), getattr(self, part(modality, "projector"))
+        norm, project = getattr(self, f"{modality}_norm"), getattr(self, f"{modality}_projector")
         return timed(norm(project(features)))
 
     @staticmethod
@@ -197,7 +172,7 @@ class FusionModel(PreTrainedModel):  # type: ignore[misc]
         sequence, beside = self.fusion.join(modal, text.to(modal.dtype))
         found = {"inputs_embeds": sequence}
         if self.fusion.gates:
-            self._beside = (beside, mask)
+            self.gates.beside = (beside, mask)
         elif beside is not None:
             found["encoder_hidden_states"] = beside
             if mask is not None:
@@ -298,3 +273,6 @@ class FusionModel(PreTrainedModel):  # type: ignore[misc]
 
 
 AutoModelForImageTextToText.register(FusionConfig, FusionModel)
+register_checkpoint_conversion_mapping(
+    FusionConfig.model_type, [WeightRenaming(f"^{old}", new) for old, new in IN_FILES.items()]
+)

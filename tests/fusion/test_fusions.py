@@ -135,7 +135,7 @@ def test_it_is_loaded_in_sixteen_bits_too(tmp_path) -> None:
     model = model_of(chain("llama", fusion="attention"))
     model.save_pretrained(tmp_path)
     half = AutoModelForImageTextToText.from_pretrained(tmp_path, dtype=torch.bfloat16).eval()
-    assert isinstance(half, FusionModel) and half.projector[0].weight.dtype == torch.bfloat16
+    assert isinstance(half, FusionModel) and half.vision_projector[0].weight.dtype == torch.bfloat16
     inputs = {name: value.bfloat16() if value.is_floating_point() else value for name, value in given().items()}
     with torch.inference_mode():
         assert torch.allclose(half(**inputs).logits.float(), model(**given()).logits, atol=0.05)
