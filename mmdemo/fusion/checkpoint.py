@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from mmdemo.errors import WeightsError
 from mmdemo.fusion.config import FusionConfig
 from mmdemo.fusion.encoders import VisionEncoder
-from mmdemo.fusion.model import FusionModel
+from mmdemo.fusion.model import IN_FILES, FusionModel
 
 ENCODER = "vision."
 ENCODER_FILE = "encoder.safetensors"
@@ -34,7 +34,7 @@ def assemble(folder: Path, encoder_folder: Path) -> FusionModel:
     """
     model = FusionModel(FusionConfig.from_pretrained(folder))
     model.vision.network.load_state_dict(load_file(convert_encoder(encoder_folder)), strict=True)
-    found = load_file(folder / "model.safetensors")
+    found = {_own(name): tensor for name, tensor in load_file(folder / "model.safetensors").items()}
     absent, extra = model.load_state_dict({name: tensor.float() for name, tensor in found.items()}, strict=False)
     tied = set(model.all_tied_weights_keys) | {"language_model.lm_head.weight"}
     wrong = [name for name in absent if not name.startswith(ENCODER) and name not in tied] + list(extra)
@@ -43,6 +43,11 @@ def assemble(folder: Path, encoder_folder: Path) -> FusionModel:
     model.tie_weights()
     model.eval()
     return model
+
+
+def _own(name: str) -> str:
+    """The model's name of a tensor of a file."""
+    return next((new + name.removeprefix(old) for old, new in IN_FILES.items() if name.startswith(old)), name)
 
 
 def convert_encoder(folder: Path, architecture: str = "tf_efficientnet_lite2") -> Path:
@@ -70,6 +75,11 @@ def convert_encoder(folder: Path, architecture: str = "tf_efficientnet_lite2") -
     write_labels(folder)
     partial.replace(target)
     return target
+
+
+def is_starter(folder: Path) -> bool:
+    """Whether the folder holds the starter's image encoder."""
+    return (folder / ENCODER_FILE).exists() or (folder / "efficientnet-lite2.pth").exists()
 
 
 def write_labels(folder: Path) -> None:

@@ -2,12 +2,45 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable
+from functools import reduce
+from typing import Any
+
 from torch import Tensor, nn
 
-from mmdemo.fusion.config import FusionVisionConfig
+from mmdemo.fusion.config import FusionPatchesConfig, FusionVisionConfig
+
+TOWERS = {
+    "clip": "vision_model",
+    "siglip": "vision_model",
+    "siglip2": "vision_model",
+    "whisper": "encoder",
+    "t5": "encoder",
+    "bart": "encoder",
+}
+"""Where the encoder is in a model of several parts, by its model type; other models are encoders as a whole."""
 
 
-class VisionEncoder(nn.Module):
+class Encoder(nn.Module):
+    """What reads one modality."""
+
+    def read(self, values: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Features of a batch, (batch, positions, channels)."""
+        raise NotImplementedError
+
+    def freeze(self) -> None:
+        """Stop gradients and keep batch statistics as they are."""
+        self.requires_grad_(False)
+        self.eval()
+
+    def train(self, mode: bool = True) -> Encoder:
+        """Follow the parent's mode unless frozen: a frozen network must not update its batch statistics."""
+        frozen = not any(parameter.requires_grad for parameter in self.parameters())
+        return super().train(mode and not frozen)
+
+
+class VisionEncoder(Encoder):
     """A timm image network, read at its last feature map.
 
     The classifier head stays: its labels are shown beside the sentence.
@@ -29,14 +62,86 @@ class VisionEncoder(nn.Module):
             features (batch, positions, hidden_size), row by row from the top left; class logits (batch, num_classes).
         """
         grid = self.network.forward_features(pixel_values)
-        return grid.flatten(2).transpose(1, 2), self.network.forward_head(grid)
+        return positions(grid), self.network.forward_head(grid)
 
-    def freeze(self) -> None:
-        """Stop gradients and keep batch statistics as they are."""
-        self.requires_grad_(False)
-        self.eval()
+    def read(self, values: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Features alone, (batch, positions, hidden_size)."""
+        return positions(self.network.forward_features(values))
 
-    def train(self, mode: bool = True) -> VisionEncoder:
-        """Follow the parent's mode unless frozen: a frozen network must not update its batch statistics."""
-        frozen = not any(parameter.requires_grad for parameter in self.parameters())
-        return super().train(mode and not frozen)
+
+class PatchEncoder(Encoder):
+    """Each patch of a picture or spectrogram by one matrix, and a learned vector for its place (arXiv:2010.11929)."""
+
+    def __init__(self, config: FusionPatchesConfig) -> None:
+        super().__init__()
+        size = (config.patch_height, config.patch_width)
+        self.patches = nn.Conv2d(config.channels, config.hidden_size, size, stride=size)
+        places = (config.height // size[0]) * (config.width // size[1])
+        self.places = nn.Embedding(places, config.hidden_size)
+
+    def read(self, values: Tensor, mask: Tensor | None = None) -> Tensor:
+        """(batch, channels, height, width) → (batch, patches, hidden_size), row by row from the top left.
+
+        A spectrogram, (batch, height, width), has one channel.
+        """
+        if values.ndim == 3:
+            values = values[:, None]
+        found = positions(self.patches(values))
+        return nn.functional.gelu(found + self.places.weight[: found.shape[1]])
+
+
+class TowerEncoder(Encoder):
+    """Any encoder of `transformers`, read at its last layer: ViT, CLIP, SigLIP, DINOv2; Whisper, HuBERT; BERT."""
+
+    def __init__(self, config: Any) -> None:
+        super().__init__()
+        from transformers import AutoModel
+
+        self.network = tower(AutoModel.from_config(config))
+
+    @classmethod
+    def around(cls, network: nn.Module) -> TowerEncoder:
+        """Of a network that is there, with its weights."""
+        new = cls.__new__(cls)
+        nn.Module.__init__(new)
+        new.network = network
+        return new
+
+    def read(self, values: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Pixels, log-mel, samples or token ids as the network takes them → (batch, positions, channels).
+
+        Args:
+            mask: (batch, length), 1 where there is a token, of a batch of texts.
+        """
+        given = {self.network.main_input_name: values}
+        if mask is not None and self.network.main_input_name == "input_ids":
+            given["attention_mask"] = mask
+        return positions(self.network(**given).last_hidden_state)
+
+
+KINDS: dict[str, Callable[[Any], Encoder]] = {"fusion_vision": VisionEncoder, "fusion_patches": PatchEncoder}
+"""Encoders by the model type of their configuration; all others are towers of `transformers`."""
+
+
+def build(config: Any) -> Encoder:
+    """The encoder of a configuration, with fresh weights."""
+    return KINDS.get(config.model_type, TowerEncoder)(config)
+
+
+def tower(model: Any) -> Any:
+    """The part of a model that encodes: of Whisper the encoder, of CLIP the vision tower, of a ViT all of it."""
+    return reduce(getattr, filter(None, TOWERS.get(model.config.model_type, "").split(".")), model)
+
+
+def positions(grid: Tensor) -> Tensor:
+    """A feature map, (batch, channels, height, width), as a sequence row by row; a sequence as it is."""
+    return grid.flatten(2).transpose(1, 2) if grid.ndim == 4 else grid
+
+
+def fingerprint(encoder: nn.Module) -> str:
+    """SHA-256 over the names and values of all weights: what tells the features of one encoder from another's."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(encoder.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().float().contiguous().numpy().tobytes())
+    return digest.hexdigest()

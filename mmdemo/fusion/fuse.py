@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -37,8 +38,32 @@ def cross_attention(modal: Tensor, text: Tensor) -> tuple[Tensor, Tensor]:
     return text, modal
 
 
-Fuse = Callable[[Tensor, Tensor], tuple[Tensor, Tensor | None]]
-FUSIONS: dict[str, Fuse] = {"concat": concat, "cross-attention": cross_attention}
+Join = Callable[[Tensor, Tensor], tuple[Tensor, Tensor | None]]
+
+
+@dataclass(frozen=True)
+class Fusion:
+    """A way to fuse: what happens to the modal tokens, and what is done with them.
+
+    Attributes:
+        join: modal and text tokens → the language model's sequence, and what is attended to beside it.
+        resamples: learned queries gather the modal tokens first (`attention.Resampler`).
+        crosses: the language model's own cross-attention looks at them.
+        gates: layers that are added to the language model look at them (`attention.GatedCrossAttention`).
+    """
+
+    join: Join
+    resamples: bool = False
+    crosses: bool = False
+    gates: bool = False
+
+
+FUSIONS: dict[str, Fusion] = {
+    "concat": Fusion(concat),
+    "attention": Fusion(concat, resamples=True),
+    "cross-attention": Fusion(cross_attention, crosses=True),
+    "gated-cross-attention": Fusion(cross_attention, gates=True),
+}
 
 
 def shared_prefix_mask(prefix: int, valid: Tensor) -> tuple[Tensor, Tensor]:

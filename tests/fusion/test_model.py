@@ -6,6 +6,7 @@ import random
 
 import pytest
 import torch
+from safetensors import safe_open
 from transformers import AutoConfig, AutoModelForImageTextToText
 
 from mmdemo.errors import UnknownName
@@ -78,7 +79,7 @@ def test_a_frozen_encoder_keeps_its_batch_statistics_while_the_rest_trains() -> 
         labels=torch.tensor([[5, 2], [6, 2]]),
     ).loss
     loss.backward()
-    assert model.projector[0].weight.grad is not None
+    assert model.vision_projector[0].weight.grad is not None
     assert all(torch.equal(before[name], value) for name, value in model.vision.state_dict().items())
 
 
@@ -123,3 +124,10 @@ def test_an_unknown_projector_is_refused_with_the_choices() -> None:
 def test_generate_without_a_picture_says_what_is_missing() -> None:
     with pytest.raises(ValueError, match="pixel_values or features"):
         toy_model().generate()
+
+
+def test_files_have_the_names_that_they_always_had(tmp_path) -> None:
+    toy_model().save_pretrained(tmp_path)
+    with safe_open(tmp_path / "model.safetensors", "pt") as file:
+        names = {name.split(".")[0] for name in file.keys()}  # noqa: SIM118
+    assert names == {"vision", "projector", "norm", "language_model"}
