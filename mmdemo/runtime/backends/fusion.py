@@ -17,7 +17,7 @@ from mmdemo.runtime.backends.decoding import decode
 from mmdemo.runtime.backends.fusion_engines import Engine, OpenVinoEngine, TorchEngine
 from mmdemo.runtime.backends.fusion_prefills import KEPT, Prefills
 from mmdemo.runtime.backends.labels import encoder_bytes, label_names
-from mmdemo.runtime.base import Load, Seen
+from mmdemo.runtime.base import Ask, Load, Seen
 
 LABELS = 20
 """How many labels are kept; a task shows fewer."""
@@ -89,19 +89,31 @@ class FusionBackend:
 
         `tags` are the encoder's labels, `sentence` and `alt` the sentence. `question` is not seen by this model.
         """
+        return self.answer([Ask(image, style, question, max_words) for image in images])
+
+    def answer(self, asks: Sequence[Ask]) -> Iterator[Seen]:
+        """As `describe`, each picture in its own style and length."""
         from mmdemo.fusion.pixels import pixels
 
         classes, logits, state = self._prefills(
-            pixels(images, self._vision.image_size, self._vision.image_mean, self._vision.image_std)
+            pixels(
+                [ask.image for ask in asks], self._vision.image_size, self._vision.image_mean, self._vision.image_std
+            )
         )
         labels = [self._labels(row) for row in classes]
-        if style == "tags":
-            for index, found in enumerate(labels):
+        for index, (ask, found) in enumerate(zip(asks, labels, strict=True)):
+            if ask.style == "tags":
                 likely = [label.name for label in found if label.probability >= TAG_PROBABILITY] or [found[0].name]
                 yield Seen(index, ", ".join(likely), tuple(found), done=True)
+        rows = [index for index, ask in enumerate(asks) if ask.style != "tags"]
+        if not rows:
             return
-        steps = min(self._room, max_words * 2)
-        for index, tokens, done in decode(self._engine, logits, state, steps=steps, **self._search):
+        if len(rows) < len(asks):
+            logits, state = logits[rows], self._engine.select(state, rows)
+        limits = [min(self._room, asks[index].max_words * 2) for index in rows]
+        left = [asks[index].left for index in rows]
+        for row, tokens, done in decode(self._engine, logits, state, limits=limits, left=left, **self._search):
+            index = rows[row]
             yield Seen(index, self._tokenizer.decode(tokens), tuple(labels[index]), done)
 
     def _labels(self, logits: NDArray[np.float32]) -> list[Label]:

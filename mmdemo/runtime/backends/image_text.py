@@ -5,7 +5,8 @@ The prompt comes from the checkpoint's own chat template. A captioner without on
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import hashlib
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from typing import Any
 
@@ -13,7 +14,8 @@ from PIL import Image
 
 from mmdemo.errors import UnknownName, Unsupported
 from mmdemo.runtime.backends import checkpoint, generation
-from mmdemo.runtime.base import Load, Seen
+from mmdemo.runtime.backends.prefixes import Prefixes, kept, with_prompts
+from mmdemo.runtime.base import Ask, Load, Seen
 from mmdemo.runtime.estimates import Estimate
 
 PROMPTS = {
@@ -50,58 +52,77 @@ class ImageTextBackend:
         from transformers import AutoModelForImageTextToText
 
         self._model: Any = checkpoint.open_model(AutoModelForImageTextToText, request)
+        self._prefixes = Prefixes(self._model, kept(self.estimate(request)))
         self._options: dict[str, Any] = {}
         if self._processor.chat_template:  # a captioner's own `generate` sets its padding
             self._options["pad_token_id"] = generation.padding(self._model, self._tokenizer)
 
     @staticmethod
     def estimate(request: Load) -> Estimate:
-        """What it will take in memory, from its configuration."""
-        return checkpoint.estimate(request, "AutoModelForImageTextToText")
+        """What it will take in memory, from its configuration, and what is kept of the prompts that were read last."""
+        return with_prompts(checkpoint.estimate(request, "AutoModelForImageTextToText"))
 
     def describe(self, images: Sequence[Image.Image], *, style: str, question: str, max_words: int) -> Iterator[Seen]:
         """Words as they come, for all pictures together where the tokenizer can pad, else one after the other.
 
-        Closing the iterator stops the model at its next token.
+        Closing the iterator stops the model at its next token. A picture that alone was looked at lately is not read
+        again for another style or question.
 
         Raises:
             UnknownName: for a style that the row does not have.
             Unsupported: for a question to a model that only describes.
         """
-        if question and not self.spec.answers:
-            raise Unsupported(
-                f"{self.spec.title} describes but does not answer: choose a model that answers questions."
-            )
-        if not question and style not in self.spec.styles:
-            raise UnknownName("style", style, self.spec.styles)
-        small = [shrunk(image, PIXELS[self.device]) for image in images]
-        at_once = len(small) if self._tokenizer.pad_token_id is not None else 1
-        for start in range(0, len(small), at_once):
-            part = small[start : start + at_once]
-            running = generation.texts(
-                self._model,
-                self._tokenizer,
-                self._inputs(part, question or PROMPTS[style]),
-                len(part),
-                threads=self._threads,
-                max_new_tokens=generation.tokens_for(max_words),
-                **self._options,
-            )
-            with closing(running):
+        return self.answer([Ask(image, style, question, max_words) for image in images])
+
+    def answer(self, asks: Sequence[Ask]) -> Iterator[Seen]:
+        """As `describe`, each picture with its own style or question and length."""
+        for ask in asks:
+            if ask.question and not self.spec.answers:
+                raise Unsupported(
+                    f"{self.spec.title} describes but does not answer: choose a model that answers questions."
+                )
+            if not ask.question and ask.style not in self.spec.styles:
+                raise UnknownName("style", ask.style, self.spec.styles)
+        at_once = len(asks) if self._tokenizer.pad_token_id is not None else 1
+        for start in range(0, len(asks), at_once):
+            part = asks[start : start + at_once]
+            with closing(self._texts(part)) as running:
                 for row, text, done in running:
                     yield Seen(start + row, text.strip() if done else text.lstrip(), done=done)
 
+    def _texts(self, asks: Sequence[Ask]) -> Generator[tuple[int, str, bool], None, None]:
+        """The texts of pictures that are looked at together; see `generation.texts`."""
+        images = [shrunk(ask.image, PIXELS[self.device]) for ask in asks]
+        inputs = self._inputs(images, [ask.question or PROMPTS[ask.style] for ask in asks])
+        seen = hashlib.sha256(str(images[0].size).encode() + images[0].tobytes()).digest()
+        begun = None
+        token = getattr(self._model.config, "image_token_id", None)
+        if len(asks) == 1 and self._processor.chat_template and token is not None:
+            begun = self._prefixes.begin(inputs, seen, token)
+        texts = generation.texts(
+            self._model,
+            self._tokenizer,
+            begun or inputs,
+            len(asks),
+            threads=self._threads,
+            limits=[generation.tokens_for(ask.max_words) for ask in asks],
+            left=[ask.left for ask in asks],
+            **self._options,
+        )
+        yield from self._prefixes.keeping(texts, begun, seen)
+
     def close(self) -> None:
-        """Free the memory."""
+        """Free the memory, and what is kept of pictures."""
+        self._prefixes.close()
         self._model = self._processor = self._tokenizer = None
         checkpoint.give_back(self.device)
 
-    def _inputs(self, images: list[Image.Image], prompt: str) -> dict[str, Any]:
+    def _inputs(self, images: list[Image.Image], prompts: list[str]) -> dict[str, Any]:
         """What `generate` takes: one row for each picture, padded at the left."""
         if self._processor.chat_template:
             chats = [
                 [{"role": "user", "content": [{"type": "image", "image": image}, {"type": "text", "text": prompt}]}]
-                for image in images
+                for image, prompt in zip(images, prompts, strict=True)
             ]
             inputs = self._processor.apply_chat_template(
                 chats,
