@@ -10,6 +10,8 @@ StudioError
 │   ├── ChecksumMismatch  what arrived is not what the catalog pins
 │   └── NoSpace           the disk is full
 ├── DoesNotFit            more memory than the budget allows
+│   └── InUse             now: what would have to be unloaded is in use
+├── Crashed               an engine broke down while it loaded or ran
 ├── Unsupported           this model cannot do what was asked
 └── Cancelled             the user stopped it
 """
@@ -17,6 +19,7 @@ StudioError
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Self
 
 
 class StudioError(Exception):
@@ -60,6 +63,22 @@ class NoSpace(WeightsError):
 
 class DoesNotFit(StudioError):
     """More memory than the budget allows."""
+
+
+class InUse(DoesNotFit):
+    """More memory than is left as long as others use their models: it may fit when they have ended."""
+
+
+class Crashed(StudioError):
+    """An engine broke down: `backend`, as far as it was loaded, of the row `key`."""
+
+    key: str = ""
+    backend: object = None
+
+    def of(self, key: str, backend: object = None) -> Self:
+        """Say whose engine it was."""
+        self.key, self.backend = key, backend
+        return self
 
 
 class Unsupported(StudioError):

@@ -10,17 +10,20 @@ from pathlib import Path
 from typing import Any
 
 from mmdemo import hub_rows, tasks
-from mmdemo.errors import TooLarge
+from mmdemo.errors import Crashed, TooLarge
 from mmdemo.options import build, meta
+from mmdemo.runtime.calls import WAIT, Wait
 from mmdemo.runtime.estimates import Estimate
 from mmdemo.runtime.idle import Idle
+from mmdemo.runtime.lease import Lease
+from mmdemo.runtime.line import Place
 from mmdemo.runtime.manager import Manager
 from mmdemo.runtime.sources import Progress, hub_find
 from mmdemo.runtime.sources.hub_find import Found, Wanted
 from mmdemo.runtime.standing import AUTO, How, Row, Status
 from mmdemo.runtime.worker import Worker
 from mmdemo.settings import Settings
-from mmdemo.tasks.base import Event
+from mmdemo.tasks.base import Event, Step, loading
 
 FETCHES = 4
 """Checkpoints fetched at the same time; more wait."""
@@ -42,6 +45,7 @@ class Studio:
         files: Sequence[Path],
         options: Mapping[str, Any] | object = {},
         stop: threading.Event | None = None,
+        who: str = "",
     ) -> Iterator[Event]:
         """Run a task of `tasks.TASKS` and yield its results as they grow.
 
@@ -51,10 +55,11 @@ class Studio:
         Args:
             options: an instance of the task's options dataclass, or a mapping of its fields.
             stop: set it, from any thread, to end the work at its next step.
+            who: who asks; the requests of one person take turns as if they were one.
 
         Yields:
-            `Progress` while something is fetched or loaded, and the task's results. A result whose `done` is False
-            is replaced by the next one for the same file.
+            `Progress` while it waits in line and while something is fetched or loaded, and the task's results. A
+            result whose `done` is False is replaced by the next one for the same file.
 
         Raises:
             StudioError: before anything runs for unknown names and for more files than `max_files`; for a file only if
@@ -73,16 +78,16 @@ class Studio:
         absent = [] if unseen else self._absent(chosen)
         ended = stop or threading.Event()
 
-        def work(cancelled: Callable[[], bool]) -> Iterator[Event]:
-            with self._turn():
-                yield from run(self.manager, files, chosen, cancelled)
+        def work(cancelled: Callable[[], bool]) -> Iterator[Step]:
+            with self._turn() as models:
+                yield from run(models, files, chosen, cancelled)
 
         def events() -> Iterator[Event]:
             for key in unseen:
                 yield from self.look(key, ended)
             for part in self._absent(chosen) if unseen and not ended.is_set() else absent:
                 yield from self.fetch(part, ended)
-            yield from self.worker.stream(work, ended)
+            yield from self.worker.stream(work, ended, who, in_line)
 
         return events()
 
@@ -128,20 +133,21 @@ class Studio:
         for part in self.manager.absent(key):
             yield from self.fetch(part, stop)
 
-        def action(report: Callable[[Progress], None], cancelled: Callable[[], bool]) -> None:
-            with self._turn():
-                self.manager.get(key, cancelled, report)
+        def work(cancelled: Callable[[], bool]) -> Iterator[Progress | Wait]:
+            with self._turn() as models:
+                yield from loading(models, key, cancelled)
 
-        yield from self.worker.report(action, stop)
+        yield from self.worker.stream(work, stop, waiting=in_line)
 
     def unloading(self, key: str, stop: threading.Event | None = None) -> Iterator[Progress]:
         """Free a checkpoint's memory when its turn comes, and yield then; nothing happens if `stop` is set before."""
 
-        def action(report: Callable[[Progress], None], cancelled: Callable[[], bool]) -> None:
-            report(Progress(f"Unloading {self.manager.spec(key).title}"))
+        def work(cancelled: Callable[[], bool]) -> Iterator[Progress | Wait]:
+            yield Progress(f"Unloading {self.manager.spec(key).title}")
+            yield from self._unused(key)
             self.manager.unload(key)
 
-        return self.worker.report(action, stop)
+        return self.worker.stream(work, stop, waiting=in_line)
 
     def removing(self, key: str, stop: threading.Event | None = None) -> Iterator[Progress | int]:
         """Delete a checkpoint's files when its turn comes: progress, then the bytes that were freed.
@@ -149,29 +155,38 @@ class Studio:
         Nothing happens if `stop` is set before.
         """
 
-        def action(report: Callable[[Progress | int], None], cancelled: Callable[[], bool]) -> None:
-            report(Progress(f"Removing {self.manager.spec(key).title}"))
-            report(self.manager.remove(key))
+        def work(cancelled: Callable[[], bool]) -> Iterator[Progress | Wait | int]:
+            yield Progress(f"Removing {self.manager.spec(key).title}")
+            yield from self._unused(key)
+            yield self.manager.remove(key)
 
-        return self.worker.report(action, stop)
+        return self.worker.stream(work, stop, waiting=in_line)
 
     def unload(self, key: str) -> None:
         """Free a checkpoint's memory; waits for its turn. For callers who show progress there is `unloading`."""
-        self.worker.call(lambda: self.manager.unload(key))
+        for _ in self.unloading(key):
+            pass
 
     def remove(self, key: str) -> int:
         """Delete a checkpoint's files; the bytes that were freed. Waits for its turn, as `removing` does visibly."""
-        return self.worker.call(lambda: self.manager.remove(key))
+        return next(freed for freed in self.removing(key) if isinstance(freed, int))
 
     @contextmanager
-    def _turn(self) -> Iterator[None]:
-        """A piece of work on the worker: what it uses counts as used until it ends, and may be idle from then on."""
-        self.manager.begin()
+    def _turn(self) -> Iterator[Lease]:
+        """A piece of work on the worker: what it uses is in use until it ends, and may be idle from then on."""
         try:
-            yield
+            with self.manager.lease() as lease:
+                yield lease
+        except Crashed as problem:
+            self.manager.crashed(problem)
+            raise
         finally:
-            self.manager.end()
             self._idle.expect()
+
+    def _unused(self, key: str) -> Iterator[Wait]:
+        """Waits until no request uses a checkpoint."""
+        while self.manager.is_used(key):
+            yield WAIT
 
     def _unload_idle(self, seconds: float) -> float | None:
         """See `Manager.unload_idle`; waits for its turn."""
@@ -183,6 +198,13 @@ class Studio:
         self._fetcher.close()
         self.worker.close()
         self.manager.close()
+
+
+def in_line(place: Place) -> Progress:
+    """What someone reads who waits for their turn."""
+    if place.seconds is None:
+        return Progress(f"Number {place.number} in line")
+    return Progress(f"Number {place.number} in line, about {place.seconds} s")
 
 
 def repositories(options: object) -> list[str]:

@@ -76,7 +76,9 @@ def _list(studio: Studio, keys: list[str], as_json: bool, stdout: TextIO) -> int
 
 
 def _here(row: Row) -> str:
-    return "yes" if row.cached else f"{megabytes(row.arrived)} of it" if row.arrived else "no"
+    if row.cached:
+        return "yes, but broke down" if row.problem else "yes"
+    return f"{megabytes(row.arrived)} of it" if row.arrived else "no"
 
 
 def _used(row: Row) -> str:
@@ -142,6 +144,7 @@ def record(row: Row) -> dict[str, Any]:
         "bytes": size(row),
         "cached": row.cached,
         "arrived": row.arrived,
+        "problem": row.problem,
         "last_used": row.last_used.isoformat() if row.last_used else None,
         "starter": spec.starter,
         "licence": spec.licence,

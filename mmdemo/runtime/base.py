@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -95,6 +95,28 @@ class Describer(Protocol):
         """
 
 
+@dataclass(frozen=True)
+class Ask:
+    """One picture, RGB and upright, and what is wanted of it; as `Describer.describe` takes them.
+
+    `left`: whether who asked has left meanwhile, so that nobody wants the rest of the answer.
+    """
+
+    image: Image.Image
+    style: str = "sentence"
+    question: str = ""
+    max_words: int = 60
+    left: Callable[[], bool] = lambda: False
+
+
+@runtime_checkable
+class Answerer(Protocol):
+    """A `Describer` that looks at the pictures of several people at once, each with a wish of its own."""
+
+    def answer(self, asks: Sequence[Ask]) -> Iterator[Seen]:
+        """As `Describer.describe`: words as they come, of all pictures together. It says of each what it says alone."""
+
+
 @runtime_checkable
 class Talker(Protocol):
     """A language model."""
@@ -126,6 +148,23 @@ class Speaker(Protocol):
             voice: a number from 0, less than `voices`.
             seed: the same one speaks the same way.
         """
+
+
+@dataclass(frozen=True)
+class Talk:
+    """One conversation to go on with, as `Talker.talk` takes it; `left` as in `Ask`."""
+
+    messages: Sequence[dict[str, str]]
+    max_tokens: int
+    left: Callable[[], bool] = lambda: False
+
+
+@runtime_checkable
+class Converser(Protocol):
+    """A `Talker` that goes on with several conversations at once."""
+
+    def converse(self, talks: Sequence[Talk]) -> Generator[tuple[int, str], None, None]:
+        """Pieces of the answers as they come, each with the place of its conversation."""
 
 
 @runtime_checkable

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
+BEAT = 0.2
+"""Seconds without an item after which a reader looks around."""
 
 
 @dataclass(frozen=True)
@@ -39,15 +41,33 @@ class Handover(Generic[T, R]):
     def run(self, action: Callable[[], R]) -> None:
         """Run `action`, on the giving thread; what it returns or raises ends `items`."""
         try:
-            end: _End[R] | _Failure = _End(action())
+            value = action()
         except BaseException as error:  # noqa: BLE001  # raised again in the reader's thread
-            end = _Failure(error)
-        self._queue.put(end)
+            self.fail(error)
+        else:
+            self.end(value)
 
-    def items(self) -> Generator[T, None, R]:
-        """The items in order, as they come; returns what the action returned, raises what it raised."""
+    def end(self, value: R) -> None:
+        """Nothing more comes; `items` returns `value`."""
+        self._queue.put(_End(value))
+
+    def fail(self, error: BaseException) -> None:
+        """Nothing more comes; `items` raises `error`."""
+        self._queue.put(_Failure(error))
+
+    def items(self, idle: Callable[[], Iterable[T]] | None = None) -> Generator[T, None, R]:
+        """The items in order, as they come; returns what the action returned, raises what it raised.
+
+        Args:
+            idle: asked each `BEAT` seconds in which nothing came; what it gives is yielded, what it raises is raised.
+        """
         while True:
-            item = self._queue.get()
+            try:
+                item = self._queue.get(timeout=BEAT if idle else None)
+            except queue.Empty:
+                if idle:
+                    yield from idle()
+                continue
             if isinstance(item, _Failure):
                 raise item.error
             if isinstance(item, _End):

@@ -1,35 +1,29 @@
-"""What is in the cache, what is loaded, what fits.
+"""What is in the cache, what is loaded, what fits, what is in use.
 
-What loads, unloads or removes is called by the one piece of work that runs, or by a thread which that work waits for.
+What loads, unloads or removes is called by the piece of work whose turn it is, or by a thread that it waits for.
 `fetch`, `rows` and `status` may be called from any thread at any time.
 """
 
 from __future__ import annotations
 
-import gc
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from mmdemo import catalog, folders, hub_rows
 from mmdemo.catalog import ModelSpec
-from mmdemo.errors import UnknownName, Unsupported
+from mmdemo.errors import Crashed, DoesNotFit, InUse, StudioError, UnknownName, Unsupported
 from mmdemo.folders import bytes_in
-from mmdemo.runtime import backends, device, memory, ocr, placement, quantization, room
+from mmdemo.runtime import backends, crashes, device, memory, ocr, placement, quantization, room
 from mmdemo.runtime.base import Backend, Load
 from mmdemo.runtime.estimates import Estimate, Part
+from mmdemo.runtime.lease import Lease
+from mmdemo.runtime.loaded import Entry, Loaded, Name
 from mmdemo.runtime.sources import Progress, arrived, cached, described, fetch, look, remove, usage
 from mmdemo.runtime.standing import AUTO, How, Row, Status
 from mmdemo.settings import Settings
-
-
-@dataclass
-class _Loaded:
-    spec: ModelSpec
-    backend: Backend
-    used: float
-    how: How = AUTO
 
 
 class Manager:
@@ -47,19 +41,31 @@ class Manager:
             raise UnknownName("offload setting", settings.offload, placement.OFFLOADS)
         self.settings = settings
         hub_rows.use(settings.models_folder)
-        self._loaded: dict[tuple[str, How], _Loaded] = {}
-        self._begun = time.monotonic()
+        self._loaded = Loaded()
 
-    def begin(self) -> None:
-        """A new piece of work begins: from now on, what earlier work used may be unloaded to make room."""
-        self._begun = time.monotonic()
+    @contextmanager
+    def lease(self) -> Iterator[Lease]:
+        """A request's own way to the models: what it gets is in use, and stays loaded, until the request has ended."""
+        lease = Lease(self)
+        try:
+            yield lease
+        finally:
+            self._loaded.release(lease, time.monotonic())
 
-    def end(self) -> None:
-        """The piece of work is over: what it used was in use until now."""
-        now = time.monotonic()
-        for entry in self._loaded.values():
-            if entry.used >= self._begun:
-                entry.used = now
+    def is_used(self, key: str) -> bool:
+        """Whether a request that has not ended uses the checkpoint `key`, or one that it is a part of.
+
+        Raises:
+            UnknownName: for a key that is none.
+        """
+        return self._loaded.is_used(self.spec(key).key)
+
+    def crashed(self, problem: Crashed) -> None:
+        """An engine broke down: unload it, whoever uses it, and mark its row."""
+        self._loaded.take_out(problem.backend)
+        problem.backend = None
+        memory.give_back()
+        crashes.mark(self.spec(problem.key), self.settings, str(problem))
 
     def unload_idle(self, seconds: float) -> float | None:
         """Unload what nobody has used for `seconds`.
@@ -68,9 +74,11 @@ class Manager:
             Seconds until the next checkpoint will have been idle for so long; None if nothing is loaded.
         """
         now = time.monotonic()
-        for name in [name for name, entry in self._loaded.items() if now - entry.used >= seconds]:
-            self._drop(name)
-        return min((entry.used + seconds - now for entry in self._loaded.values()), default=None)
+        for name in self._loaded.unused():
+            if now - self._loaded[name].used >= seconds:
+                self._drop(name)
+        left = [self._loaded[name] for name in self._loaded.unused()]
+        return min((entry.used + seconds - now for entry in left), default=None)
 
     def get(
         self,
@@ -82,8 +90,19 @@ class Manager:
         """The loaded backend of `key`, fetched and loaded if need be. It may be loaded in several ways at once.
 
         Raises:
-            UnknownName, Unsupported, WeightsError, DoesNotFit, Cancelled.
+            UnknownName, Unsupported, WeightsError, DoesNotFit, Crashed, Cancelled.
         """
+        return self.held(None, key, cancelled, report, how)
+
+    def held(
+        self,
+        lease: Lease | None,
+        key: str,
+        cancelled: Callable[[], bool],
+        report: Callable[[Progress], None],
+        how: How,
+    ) -> Backend:
+        """As `get`, for a request: see `Lease.get`."""
         spec = self.look(key, cancelled, report)
         how = self.resolved(spec, how)
         name = spec.key, how
@@ -92,11 +111,21 @@ class Manager:
             report(Progress(f"Loading {spec.title}"))
             request = self._load(spec, folders, how, cancelled)
             request.go_on()  # nothing is unloaded for what nobody wants any more
-            places = self._make_room(request, backends.estimate(request).total)
-            backend = backends.load(replace(request, budget=places))
-            self._loaded[name] = _Loaded(spec, backend, time.monotonic(), how)
-        entry = self._loaded[name]
-        entry.used = time.monotonic()
+            size = backends.estimate(request).total
+            try:
+                places = self._make_room(request, size)
+                backend = backends.load(replace(request, budget=places))
+            except DoesNotFit as problem:
+                if lease and size <= memory.now(self.settings.memory_gb).budget and self._loaded.may_wait(lease):
+                    raise InUse(str(problem)) from None
+                raise
+            except StudioError:
+                raise
+            except Exception as error:  # noqa: BLE001  # what the engine's libraries raise is theirs to choose
+                raise crashes.unloadable(spec, error) from None
+            crashes.clear(spec, self.settings)
+            self._loaded[name] = Entry(spec, backend, time.monotonic(), how)
+        entry = self._loaded.use(name, time.monotonic(), lease)
         usage.note(entry.spec, self.settings)
         return entry.backend
 
@@ -144,8 +173,7 @@ class Manager:
         Raises:
             UnknownName: for a key that is none.
         """
-        entry = next((entry for entry in list(self._loaded.values()) if entry.spec.key == key), None)
-        if entry:
+        if entry := self._loaded.of(key):
             return entry.spec
         if key.startswith(hub_rows.PREFIX) and key not in catalog.MODELS:
             return hub_rows.spec_of(key, self.settings.models_folder)
@@ -158,7 +186,7 @@ class Manager:
             UnknownName: for a key that is none.
         """
         spec = self.spec(key)
-        if self._entries(spec.key):
+        if self._loaded.named(spec.key):
             return []
         return [part for part in (spec.key, *spec.parts) if cached(self.spec(part), self.settings) is None]
 
@@ -186,17 +214,13 @@ class Manager:
         Raises:
             UnknownName: for a key that is none.
         """
-        for name in self._entries(self.spec(key).key):
+        for name in self._loaded.named(self.spec(key).key):
             self._drop(name)
 
-    def _entries(self, key: str) -> list[tuple[str, How]]:
-        """The names under which a row is loaded."""
-        return [name for name in list(self._loaded) if name[0] == key]
-
-    def _drop(self, name: tuple[str, How]) -> None:
+    def _drop(self, name: Name) -> None:
         """Close one loaded checkpoint."""
         self._loaded.pop(name).backend.close()
-        _give_back()
+        memory.give_back()
 
     def remove(self, key: str) -> int:
         """Delete the files of `key` from the cache; the bytes that were freed.
@@ -219,7 +243,7 @@ class Manager:
         here = [spec for spec in own if cached(spec, self.settings) or arrived(spec, self.settings)]
         for spec in (*catalog.ROWS, *here):
             folder = cached(spec, self.settings)
-            entry = next((self._loaded[name] for name in self._entries(spec.key)), None)
+            entry = self._loaded.of(spec.key)
             yield Row(
                 spec,
                 cached=folder is not None,
@@ -227,6 +251,7 @@ class Manager:
                 disk=bytes_in(folder) if folder else 0,
                 device=entry.backend.device if entry else "",
                 quantization=entry.how.quantization if entry else "",
+                problem=crashes.marked(spec, self.settings),
                 arrived=0 if folder else arrived(spec, self.settings),
                 last_used=usage.last(spec, self.settings),
             )
@@ -262,18 +287,12 @@ class Manager:
             if places == {} and not hopeless:
                 return {}
             if not hopeless and ocr.unload():  # it comes back in a second
-                _give_back()
+                memory.give_back()
                 continue
-            idle = [] if hopeless else [name for name, entry in self._loaded.items() if entry.used < self._begun]
+            idle = [] if hopeless else self._loaded.unused()
             if not idle:
                 break
-            self._drop(min(idle, key=lambda name: self._loaded[name].used))
+            self._drop(idle[0])
         if places is None or hopeless:
             raise room.too_big(request, size, [entry.spec for entry in self._loaded.values()], settings)
         return places
-
-
-def _give_back() -> None:
-    """Let go of what was just unloaded, down to the system."""
-    gc.collect()
-    memory.give_back()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,7 +66,8 @@ def cards() -> dict[str, int]:
 
 
 def give_back() -> None:
-    """Ask the C library to return freed pages to the system; glibc keeps them otherwise."""
+    """Free what only refers to itself, and ask the C library to return freed pages to the system; glibc keeps them."""
+    gc.collect()
     try:
         ctypes.CDLL("libc.so.6").malloc_trim(0)
     except (OSError, AttributeError):

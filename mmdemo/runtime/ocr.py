@@ -6,6 +6,8 @@ manager unloads it first when something else needs the room (docs/decisions/0007
 
 from __future__ import annotations
 
+import hashlib
+from collections import OrderedDict
 from functools import cache
 from typing import Any
 
@@ -16,6 +18,9 @@ LONGEST_SIDE = 960
 """Larger pictures are scaled down for reading: twice the side costs four times the time."""
 CERTAIN = 0.6
 """Lines that the recogniser gives a lower score are left out; textures read as words score below."""
+KEPT = 1000
+"""Pictures whose words are remembered."""
+_read: OrderedDict[bytes, tuple[str, ...]] = OrderedDict()
 
 
 @cache
@@ -34,10 +39,22 @@ def _engine() -> Any:
 
 
 def read_text(image: Image.Image) -> tuple[str, ...]:
-    """The lines of text in an RGB picture, from top to bottom; none for a picture without text."""
+    """The lines of text in an RGB picture, from top to bottom; none for a picture without text.
+
+    A picture that was read lately is not read again.
+    """
     pixels = np.asarray(image.convert("RGB"))[:, :, ::-1]  # the models were trained on BGR
-    result = _engine()(np.ascontiguousarray(pixels))
-    return tuple(line.strip() for line in result.txts or () if line.strip())
+    pixels = np.ascontiguousarray(pixels)
+    key = hashlib.sha256(str(pixels.shape).encode() + pixels.data).digest()
+    lines = _read.get(key)
+    if lines is None:
+        result = _engine()(pixels)
+        lines = tuple(line.strip() for line in result.txts or () if line.strip())
+    _read[key] = lines
+    _read.move_to_end(key)
+    while len(_read) > KEPT:
+        _read.popitem(last=False)
+    return lines
 
 
 def unload() -> bool:

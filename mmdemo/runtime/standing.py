@@ -22,7 +22,10 @@ AUTO = How()
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the Models page. Sizes in bytes; `arrived`: what is here of one that is not here as a whole."""
+    """One line of the Models page. Sizes in bytes; `arrived`: what is here of one that is not here as a whole.
+
+    `problem`: how its engine broke down, if it did and has not been loaded since.
+    """
 
     spec: ModelSpec
     cached: bool
@@ -32,6 +35,7 @@ class Row:
     quantization: str = ""
     arrived: int = 0
     last_used: datetime | None = None
+    problem: str = ""
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -11,15 +11,22 @@ from typing import Any
 
 from mmdemo import catalog, errors
 from mmdemo.catalog import ModelSpec, Task
+from mmdemo.errors import InUse
 from mmdemo.options import option
 from mmdemo.results import Description, Track, Transcript
 from mmdemo.runtime import device, quantization
-from mmdemo.runtime.manager import Manager
+from mmdemo.runtime.base import Backend
+from mmdemo.runtime.calls import WAIT, Call, Wait
+from mmdemo.runtime.lease import Models
+from mmdemo.runtime.reporting import reported
 from mmdemo.runtime.sources import Progress
+from mmdemo.runtime.standing import AUTO, How
 
 Event = Progress | Description | Transcript | Track
+Step = Event | Call[Any, Any] | Wait
+"""What a task yields to the worker, which hands the events on."""
 Cancelled = Callable[[], bool]
-Run = Callable[[Manager, Sequence[Path], Any, Cancelled], Iterator[Event]]
+Run = Callable[[Models, Sequence[Path], Any, Cancelled], Iterator[Step]]
 
 ABILITIES: dict[Task, str] = {
     "describe": "look at pictures",
@@ -82,6 +89,21 @@ def unable(task: Task, spec: ModelSpec) -> errors.Unsupported:
     return errors.Unsupported(f"{spec.title} does not {ABILITIES[task]}; choose one of: {able}.")
 
 
+def loading(
+    models: Models, key: str, cancelled: Cancelled, how: How = AUTO
+) -> Generator[Progress | Wait, None, Backend]:
+    """Get a checkpoint: what is to be yielded meanwhile; it returns the backend.
+
+    Raises:
+        StudioError: as `Lease.get`. If it fits as soon as others have ended, it waits for that.
+    """
+    while True:
+        try:
+            return (yield from reported(lambda report: models.get(key, cancelled, report, how)))
+        except InUse:
+            yield WAIT
+
+
 def go_on(cancelled: Cancelled) -> None:
     """Nothing, unless the user has stopped the work.
 
@@ -103,9 +125,13 @@ class Stopwatch:
         self._spent: dict[int, float] = {}
         self._since = time.monotonic()
 
-    def skip(self) -> None:
-        """The time since the last call was no work on a file: a model was loaded."""
-        self._since = time.monotonic()
+    def skip(self, until: float | None = None) -> None:
+        """The time since the last call was no work on a file: a model was loaded, or others had their turn.
+
+        Args:
+            until: a time of `time.monotonic` at which work began again; None: now.
+        """
+        self._since = max(self._since, time.monotonic() if until is None else until)
 
     def share(self, shares: Mapping[int, float]) -> None:
         """The time since the last call was work on these files (their places in the request), by these weights."""

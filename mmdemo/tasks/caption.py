@@ -6,16 +6,17 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mmdemo.errors import InputError, UnreadableMedia
 from mmdemo.options import option
 from mmdemo.results import Provenance, Segment, Track
-from mmdemo.runtime.base import Backend, Describer, Hearing
-from mmdemo.runtime.manager import Manager
-from mmdemo.runtime.reporting import reported
+from mmdemo.runtime.asking import look
+from mmdemo.runtime.base import Ask, Backend, Describer, Hearing
+from mmdemo.runtime.calls import Call
+from mmdemo.runtime.lease import Models
 from mmdemo.runtime.standing import How
-from mmdemo.tasks.base import Event, Stopwatch, device_option, go_on, quantization_option, require, unable
+from mmdemo.tasks.base import Step, Stopwatch, device_option, go_on, loading, quantization_option, require, unable
 from mmdemo.tasks.listening import NO_SPEECH, listen, transcriber
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class Options:
         return (*eyes, *ears)
 
 
-def run(manager: Manager, files: Sequence[Path], options: Options, cancelled: Callable[[], bool]) -> Iterator[Event]:
+def run(models: Models, files: Sequence[Path], options: Options, cancelled: Callable[[], bool]) -> Iterator[Step]:
     """Caption videos one after the other: scenes as their shots are found, then speech as it is heard.
 
     A recording without picture gets speech alone, a silent film scenes alone. A file that cannot be read becomes a
@@ -81,7 +82,7 @@ def run(manager: Manager, files: Sequence[Path], options: Options, cancelled: Ca
         raise InputError("There is nothing to do: turn on scenes, speech or both.")
     options.checkpoints()
     for file in files:
-        work = _Video(manager, Path(file), options, cancelled)
+        work = _Video(models, Path(file), options, cancelled)
         try:
             yield from work.run()
         except InputError as error:
@@ -93,8 +94,8 @@ def run(manager: Manager, files: Sequence[Path], options: Options, cancelled: Ca
 class _Video:
     """One file on its way to a track."""
 
-    def __init__(self, manager: Manager, path: Path, options: Options, cancelled: Callable[[], bool]) -> None:
-        self._manager = manager
+    def __init__(self, models: Models, path: Path, options: Options, cancelled: Callable[[], bool]) -> None:
+        self._given = models
         self._path = path
         self._options = options
         self._cancelled = cancelled
@@ -118,11 +119,11 @@ class _Video:
         self._clock.share({0: 1.0})
         return self._clock.seconds()
 
-    def run(self) -> Iterator[Event]:
+    def run(self) -> Iterator[Step]:
         """See the module's `run`."""
         from mmdemo.media.video import probe
 
-        info = probe(self._path, self._manager.settings)
+        info = probe(self._path, self._given.settings)
         self._seconds = info.seconds
         scenes = self._options.scenes and info.has_picture
         speech = self._options.speech and info.has_sound
@@ -151,7 +152,7 @@ class _Video:
             raise broken[0]
         yield self._track(1.0, done=True)
 
-    def _watch(self) -> Iterator[Event | None]:
+    def _watch(self) -> Iterator[Step | None]:
         """Describe the shots; None each time the track has grown."""
         from mmdemo.media.video import shots
 
@@ -161,7 +162,7 @@ class _Video:
             raise unable("describe", loaded.spec)
         found = shots(
             self._path,
-            self._manager.settings,
+            self._given.settings,
             sensitivity=options.sensitivity,
             longest=options.longest_shot,
             cancelled=self._cancelled,
@@ -172,10 +173,14 @@ class _Video:
         while batch := list(islice(found, BATCH if self._scenes else FIRST)):
             go_on(self._cancelled)
             texts = [""] * len(batch)
-            images = [shot.keyframe for shot in batch]
-            for seen in loaded.describe(images, style=style, question="", max_words=MAX_WORDS):
+            asks = [Ask(shot.keyframe, style, max_words=MAX_WORDS, left=self._cancelled) for shot in batch]
+            for step in look(loaded, asks).steps():
+                if isinstance(step, Call):
+                    yield from self._called(step)
+                    continue
                 go_on(self._cancelled)
-                texts[seen.index] = seen.text.strip()
+                index, seen = step
+                texts[index] = seen.text.strip()
             for shot, text in zip(batch, texts, strict=True):
                 self._add_scene(Segment(shot.start, shot.end, text, "scene"))
             self._read = batch[-1].end
@@ -189,7 +194,7 @@ class _Video:
         elif scene.text:
             self._scenes.append(scene)
 
-    def _hear(self) -> Iterator[Event | None]:
+    def _hear(self) -> Iterator[Step | None]:
         """Transcribe the sound; None each time the track has grown or more was read."""
         from mmdemo.media.audio import stream_audio
 
@@ -197,8 +202,11 @@ class _Video:
         backend = transcriber((yield from self._load(options.speech_model)))
         hearing = Hearing(language=options.language, words=options.words, beams=options.beams)
         self._read = 0.0
-        blocks = self._measured(stream_audio(self._path, self._manager.settings))
+        blocks = self._measured(stream_audio(self._path, self._given.settings))
         for heard in listen(backend, blocks, hearing, voice_only=True, batch=BATCH, cancelled=self._cancelled):
+            if isinstance(heard, Call):
+                yield from self._called(heard)
+                continue
             if heard is not None:
                 self._speech.append(heard.segment)
                 if heard.language_probability >= self._language[1]:
@@ -216,12 +224,18 @@ class _Video:
             self._seconds = max(self._seconds, self._read)
             yield block
 
-    def _load(self, key: str) -> Generator[Event, None, Backend]:
+    def _called(self, call: Call[Any, Any]) -> Iterator[Step]:
+        """Let an engine work; the time in which others have their turn is not this file's."""
+        self._clock.share({0: 1.0})
+        yield call
+        self._clock.skip(call.began)
+
+    def _load(self, key: str) -> Generator[Step, None, Backend]:
         go_on(self._cancelled)
         self._clock.share({0: 1.0})
         seen = key == self._options.model  # the quantization is that of the model that looks
         how = How(self._options.quantization if seen else "auto", self._options.device)
-        loaded = yield from reported(lambda report: self._manager.get(key, self._cancelled, report, how))
+        loaded = yield from loading(self._given, key, self._cancelled, how)
         self._clock.skip()
         self._models[key] = loaded.device
         return loaded

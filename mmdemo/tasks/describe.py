@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,11 +11,12 @@ from mmdemo import catalog
 from mmdemo.errors import InputError, Unsupported
 from mmdemo.options import option
 from mmdemo.results import Description, Provenance
-from mmdemo.runtime.base import Describer, Talker
-from mmdemo.runtime.manager import Manager
-from mmdemo.runtime.reporting import reported
+from mmdemo.runtime.asking import look, say
+from mmdemo.runtime.base import Ask, Describer, Talk, Talker
+from mmdemo.runtime.calls import Call
+from mmdemo.runtime.lease import Models
 from mmdemo.runtime.standing import How
-from mmdemo.tasks.base import Event, Stopwatch, device_option, go_on, quantization_option, require, unable
+from mmdemo.tasks.base import Step, Stopwatch, device_option, go_on, loading, quantization_option, require, unable
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -77,7 +78,7 @@ class _Picture:
     image: Image.Image
 
 
-def run(manager: Manager, files: Sequence[Path], options: Options, cancelled: Callable[[], bool]) -> Iterator[Event]:
+def run(models: Models, files: Sequence[Path], options: Options, cancelled: Callable[[], bool]) -> Iterator[Step]:
     """Descriptions as they grow, in batches; the last one of each file is `done`.
 
     Raises:
@@ -89,16 +90,12 @@ def run(manager: Manager, files: Sequence[Path], options: Options, cancelled: Ca
         raise Unsupported(
             f"{spec.title} writes {', '.join(spec.styles)}, not {options.style}; choose another style or model."
         )
-    backend = yield from reported(
-        lambda report: manager.get(eye, cancelled, report, How(options.quantization, options.device))
-    )
+    backend = yield from loading(models, eye, cancelled, How(options.quantization, options.device))
     if not isinstance(backend, Describer):
         raise unable("describe", spec)
     talker: Talker | None = None
     if answering:
-        loaded = yield from reported(
-            lambda report: manager.get(answering[0], cancelled, report, How(device=options.device))
-        )
+        loaded = yield from loading(models, answering[0], cancelled, How(device=options.device))
         if not isinstance(loaded, Talker):
             raise unable("talk", loaded.spec)
         talker = loaded
@@ -110,7 +107,7 @@ def run(manager: Manager, files: Sequence[Path], options: Options, cancelled: Ca
         for place, file in enumerate(files[start : start + options.batch], start):
             go_on(cancelled)
             try:
-                pictures.append(_open(place, file, manager))
+                pictures.append(_open(place, file, models))
             except InputError as error:
                 if len(files) == 1:
                     raise
@@ -122,10 +119,10 @@ def run(manager: Manager, files: Sequence[Path], options: Options, cancelled: Ca
             yield from work.describe(pictures)
 
 
-def _open(place: int, file: Path, manager: Manager) -> _Picture:
+def _open(place: int, file: Path, models: Models) -> _Picture:
     from mmdemo.media.images import open_image
 
-    return _Picture(place, str(file), open_image(file, manager.settings, fit=PICTURE_SIDE))
+    return _Picture(place, str(file), open_image(file, models.settings, fit=PICTURE_SIDE))
 
 
 @dataclass(frozen=True)
@@ -139,55 +136,87 @@ class _Work:
     watch: Stopwatch
     cancelled: Callable[[], bool]
 
-    def describe(self, pictures: Sequence[_Picture]) -> Iterator[Description]:
+    def describe(self, pictures: Sequence[_Picture]) -> Iterator[Step]:
         """One batch. What is yielded grows: words first, then the text that was read, then the answer."""
         options = self.options
+        asks = [
+            Ask(
+                picture.image,
+                "sentence" if self.talker else options.style,
+                "" if self.talker else options.question,
+                options.max_words,
+                self.cancelled,
+            )
+            for picture in pictures
+        ]
         left = {picture.place: 1.0 for picture in pictures}
-        for seen in self.backend.describe(
-            [picture.image for picture in pictures],
-            style="sentence" if self.talker else options.style,
-            question="" if self.talker else options.question,
-            max_words=options.max_words,
-        ):
+        seen: dict[int, Description] = {}
+        call = look(self.backend, asks)
+        for step in call.steps():
+            if isinstance(step, Call):
+                yield step
+                self.watch.skip(call.began)
+                continue
+            index, words = step
             go_on(self.cancelled)
             self.watch.share(left)
-            picture = pictures[seen.index]
-            result = Description(
+            picture = pictures[index]
+            seen[index] = Description(
                 picture.file,
-                seen.text,
-                self._provenance(picture, seen.from_labels),
-                labels=seen.labels[: options.labels],
+                words.text,
+                self._provenance(picture, words.from_labels),
+                labels=words.labels[: options.labels],
                 question=options.question,
-                done=seen.done and not self.reads and not self.talker,
+                done=words.done and not self.reads and not self.talker,
             )
-            yield result
-            if seen.done:
-                yield from self._finished(picture, result)
+            yield seen[index]
+            if words.done:
                 left.pop(picture.place, None)
+        for index in sorted(seen):
+            seen[index] = yield from self._read(pictures[index], seen[index])
+        if self.talker:
+            yield from self._answer(self.talker, [pictures[index] for index in sorted(seen)], seen)
 
-    def _finished(self, picture: _Picture, seen: Description) -> Iterator[Description]:
-        """What comes after the sentence: the text that was read, then the answer. All of it is this picture's time."""
+    def _read(self, picture: _Picture, seen: Description) -> Generator[Step, None, Description]:
+        """What comes after the sentence: the text that is read. All of it is this picture's time."""
         result = seen
         if self.reads:
             from mmdemo.runtime.ocr import read_text
 
+            go_on(self.cancelled)
             result = replace(result, text_read=read_text(picture.image))
         if self.options.style == "alt" and not self.options.question:
             result = replace(result, text=alt_text(result.text, result.text_read))
-        if self.talker:
-            prompt = found(result)
-            result = replace(result, prompt=prompt)
-            messages = [{"role": "user", "content": prompt}]
-            answer = ""
-            for piece in self.talker.talk(messages, max_tokens=self.options.max_words * 2):
-                go_on(self.cancelled)
-                answer += piece
-                self.watch.share({picture.place: 1.0})
-                yield replace(result, text=answer.strip(), provenance=self._later(result, picture), done=False)
-            result = replace(result, text=answer.strip())
         self.watch.share({picture.place: 1.0})
-        if not result.done or result.text != seen.text:
-            yield replace(result, provenance=self._later(result, picture), done=True)
+        result = replace(result, provenance=self._later(result, picture))
+        if not self.talker and (not result.done or result.text != seen.text):
+            yield replace(result, done=True)
+        return result
+
+    def _answer(self, talker: Talker, pictures: Sequence[_Picture], seen: dict[int, Description]) -> Iterator[Step]:
+        """The question, answered from what was found in each picture."""
+        results = [replace(result, prompt=found(result), text="") for _, result in sorted(seen.items())]
+        talks = [
+            Talk([{"role": "user", "content": result.prompt}], self.options.max_words * 2, self.cancelled)
+            for result in results
+        ]
+        left = {picture.place: 1.0 for picture in pictures}
+        call = say(talker, talks)
+        for step in call.steps():
+            if isinstance(step, Call):
+                yield step
+                self.watch.skip(call.began)
+                continue
+            place, piece = step
+            go_on(self.cancelled)
+            self.watch.share(left)
+            grown = results[place].text + piece
+            results[place] = replace(
+                results[place], text=grown, provenance=self._later(results[place], pictures[place])
+            )
+            yield replace(results[place], text=grown.strip(), done=False)
+        for picture, result in zip(pictures, results, strict=True):
+            yield replace(result, text=result.text.strip(), provenance=self._later(result, picture), done=True)
 
     def _later(self, result: Description, picture: _Picture) -> Provenance:
         """Where a result comes from, by now."""

@@ -10,7 +10,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from mmdemo.runtime.asking import hear
 from mmdemo.runtime.base import Backend, Clip, Heard, Hearing, Transcriber
+from mmdemo.runtime.calls import Call
 from mmdemo.tasks.base import Cancelled, go_on, unable
 
 if TYPE_CHECKING:
@@ -42,8 +44,10 @@ def listen(
     voice_only: bool,
     batch: int,
     cancelled: Cancelled,
-) -> Iterator[Heard | None]:
+) -> Iterator[Heard | Call[Clip, Heard] | None]:
     """Everything heard in one recording, in order, while it is read; None where more was read and nothing heard yet.
+
+    Between them come the calls of the engine, for the task to yield.
 
     Raises:
         Cancelled: `cancelled()` was true; it is asked for every block and every segment.
@@ -54,7 +58,8 @@ def listen(
         if not gathered:
             yield None
         for heard in ear.hear(gathered):
-            go_on(cancelled)
+            if not isinstance(heard, Call):
+                go_on(cancelled)
             yield heard
 
 
@@ -107,8 +112,8 @@ class Ear:
         self._hearing = hearing
         self._languages: dict[int, tuple[str, float]] = {}
 
-    def hear(self, clips: Sequence[Clip]) -> Iterator[Heard]:
-        """Segments of `clips`, which may come from several files, in their order."""
+    def hear(self, clips: Sequence[Clip]) -> Iterator[Heard | Call[Clip, Heard]]:
+        """Segments of `clips`, which may come from several files, in their order, and the calls that find them."""
         known = [self._languages.get(clip.source, ("", 0.0))[0] for clip in clips]
         begin = 0
         for end in range(1, len(clips) + 1):
@@ -117,9 +122,13 @@ class Ear:
             yield from self._together(clips[begin:end], known[begin])
             begin = end
 
-    def _together(self, clips: Sequence[Clip], language: str) -> Iterator[Heard]:
+    def _together(self, clips: Sequence[Clip], language: str) -> Iterator[Heard | Call[Clip, Heard]]:
         told = replace(self._hearing, language=language) if language else self._hearing
-        for heard in self._backend.transcribe(clips, told):
+        for step in hear(self._backend, clips, told).steps():
+            if isinstance(step, Call):
+                yield step
+                continue
+            _, heard = step
             if language:
                 heard = replace(heard, language_probability=self._languages[heard.source][1])
             elif not self._hearing.language and heard.language and heard.language_probability >= SURE:

@@ -12,15 +12,15 @@ from mmdemo.errors import InputError
 from mmdemo.options import option
 from mmdemo.results import Provenance, Segment, Transcript
 from mmdemo.runtime.base import Clip, Heard, Hearing
-from mmdemo.runtime.reporting import reported
+from mmdemo.runtime.calls import Call
 from mmdemo.runtime.standing import How
-from mmdemo.tasks.base import Cancelled, Stopwatch, device_option, go_on, quantization_option, require
+from mmdemo.tasks.base import Cancelled, Stopwatch, device_option, go_on, loading, quantization_option, require
 from mmdemo.tasks.listening import NO_SPEECH, Ear, batches, clips, longest, transcriber
 
 if TYPE_CHECKING:
     from mmdemo.media.audio import Block
-    from mmdemo.runtime.manager import Manager
-    from mmdemo.tasks.base import Event
+    from mmdemo.runtime.lease import Models
+    from mmdemo.tasks.base import Step
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ class _File:
         return self.told != before
 
 
-def run(manager: Manager, files: Sequence[Path], options: Options, cancelled: Callable[[], bool]) -> Iterator[Event]:
+def run(models: Models, files: Sequence[Path], options: Options, cancelled: Callable[[], bool]) -> Iterator[Step]:
     """Transcribe recordings, or the sound of videos.
 
     Stretches of speech of several files are transcribed together; the results come file by file, in order. A file
@@ -135,9 +135,7 @@ def run(manager: Manager, files: Sequence[Path], options: Options, cancelled: Ca
         UnknownName, Unsupported, WeightsError, DoesNotFit, Cancelled, and InputError for a single file.
     """
     options.checkpoints()
-    loaded = yield from reported(
-        lambda report: manager.get(options.model, cancelled, report, How(options.quantization, options.device))
-    )
+    loaded = yield from loading(models, options.model, cancelled, How(options.quantization, options.device))
     backend = transcriber(loaded)
     states = [_File(Path(path)) for path in files]
     ear = Ear(backend, hearing(options))
@@ -159,8 +157,13 @@ def run(manager: Manager, files: Sequence[Path], options: Options, cancelled: Ca
             state.error,
         )
 
-    for gathered in batches(_clips(manager, states, options, longest(backend), watch, cancelled), options.batch):
+    for gathered in batches(_clips(models, states, options, longest(backend), watch, cancelled), options.batch):
         for heard in ear.hear(gathered):
+            if isinstance(heard, Call):
+                watch.share(_lengths(gathered))
+                yield heard
+                watch.skip(heard.began)
+                continue
             go_on(cancelled)
             states[heard.source].take(heard)
         watch.share(_lengths(gathered))
@@ -184,7 +187,7 @@ def _lengths(clips: Sequence[Clip]) -> dict[int, float]:
 
 
 def _clips(
-    manager: Manager,
+    models: Models,
     states: Sequence[_File],
     options: Options,
     most: float,
@@ -199,8 +202,8 @@ def _clips(
 
     for source, state in enumerate(states):
         try:
-            state.length = header_seconds(state.path, manager.settings) or 0.0
-            blocks = state.measured(stream_audio(state.path, manager.settings))
+            state.length = header_seconds(state.path, models.settings) or 0.0
+            blocks = state.measured(stream_audio(state.path, models.settings))
             for clip in clips(blocks, voice_only=options.voice_only, longest=most, cancelled=cancelled):
                 watch.share({source: 1.0})
                 if clip is None:

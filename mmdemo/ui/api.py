@@ -46,7 +46,7 @@ def _handler(context: Context, task: str, form: Form) -> Any:
         paths = [Path(file) for file in files or []]
         try:
             options = form.read(values[:-1])  # the last value is the request
-            for events in follow(lambda: context.studio.run(task, paths, options, run.stop), run):
+            for events in follow(lambda: context.studio.run(task, paths, options, run.stop, run.who), run):
                 found |= {event.file: plain(event) for event in events if not isinstance(event, Progress)}
                 yield list(found.values())
         except Exception as error:  # the server stays up whatever a file or a model does

@@ -139,7 +139,15 @@ def state(row: Row, language: str) -> str:
     if row.last_used:
         when = row.last_used.astimezone().strftime("%Y-%m-%d %H:%M")
         used = f' <span class="mm-used mm-muted">{escape(say("last_used", language, when=when))}</span>'
-    return _stands(row, language) + used
+    return _stands(row, language) + used + _broken(row, language)
+
+
+def _broken(row: Row, language: str) -> str:
+    """How its engine broke down, if it has not been loaded since."""
+    if not row.problem:
+        return ""
+    words = escape(translate(row.problem, language))
+    return f'<div class="mm-error mm-broken"><span aria-hidden="true">⚠</span> <span>{words}</span></div>'
 
 
 def _stands(row: Row, language: str) -> str:

@@ -46,7 +46,7 @@ class Spoken:
         heard: list[str] = []
 
         def make(run: Any) -> Iterator[Any]:
-            return self.context.studio.run("transcribe", [Path(recording)], {}, run.stop)
+            return self.context.studio.run("transcribe", [Path(recording)], {}, run.stop, run.who)
 
         def fold(one: Transcript) -> None:
             heard[:] = [one.text] if one.text else []

@@ -23,12 +23,14 @@ class Run:
         stop: ends the work. The worker sets it too, when the work has ended, so it says nothing about why.
         halted: the person pressed Stop.
         replaced: a newer request of the same person took its place, or the page was closed: nobody looks any more.
+        who: the person, as far as the page knows them: their session.
     """
 
     stop: threading.Event = field(default_factory=threading.Event)
     started: float = field(default_factory=time.monotonic)
     halted: bool = False
     replaced: bool = False
+    who: str = ""
 
     @property
     def over(self) -> bool:
@@ -50,7 +52,7 @@ class Running:
 
     def begin(self, session: str | None, tab: str) -> Run:
         """A new run; the one before it in this tab is stopped."""
-        run = Run()
+        run = Run(who=session or "")
         with self._lock:
             before = self._runs.get((session or "", tab)) if session else None
             if session:

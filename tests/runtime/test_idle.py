@@ -68,10 +68,9 @@ def test_long_work_is_use_until_its_end(world: Callable[..., ModelSpec], manager
     world("long")
     manager.get("other")
     clock.now += 1
-    manager.begin()
-    manager.get("long")
-    clock.now += 5000  # a film of hours
-    manager.end()
+    with manager.lease() as models:
+        models.get("long")
+        clock.now += 5000  # a film of hours
     manager.unload_idle(100)
     assert manager.status().loaded == ("long",)
 

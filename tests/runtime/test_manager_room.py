@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from mmdemo.catalog import ModelSpec
-from mmdemo.errors import Cancelled, DoesNotFit
+from mmdemo.errors import Cancelled, DoesNotFit, InUse
 from mmdemo.runtime import memory, ocr
 from mmdemo.runtime.manager import Manager
 from mmdemo.settings import Settings
@@ -21,7 +21,6 @@ def test_what_was_not_used_for_longest_makes_room(world: Callable[..., ModelSpec
         world(key, 1.5)
     one, two = manager.get("one"), manager.get("two")
     manager.get("one")
-    manager.begin()
     manager.get("three")
     assert manager.status().loaded == ("one", "three")
     assert two.closed  # type: ignore[attr-defined]
@@ -31,11 +30,12 @@ def test_what_was_not_used_for_longest_makes_room(world: Callable[..., ModelSpec
 def test_what_the_work_at_hand_uses_is_not_unloaded_under_it(world: Callable[..., ModelSpec], manager: Manager) -> None:
     for key in ("describer", "answerer"):
         world(key, 2.5)
-    describer = manager.get("describer")
-    with pytest.raises(DoesNotFit, match=r"unloading \(Describer\)"):
-        manager.get("answerer")
-    assert not describer.closed  # type: ignore[attr-defined]
-    manager.begin()
+    with manager.lease() as models:
+        describer = models.get("describer")
+        with pytest.raises(DoesNotFit, match=r"unloading \(Describer\)") as caught:
+            models.get("answerer")
+        assert not isinstance(caught.value, InUse), "waiting for others would not help"
+        assert not describer.closed  # type: ignore[attr-defined]
     manager.get("answerer")
     assert describer.closed  # type: ignore[attr-defined]
 
@@ -44,7 +44,6 @@ def test_what_can_never_fit_unloads_nothing_and_says_so(world: Callable[..., Mod
     world("small")
     world("huge", 5)
     manager.get("small")
-    manager.begin()
     with pytest.raises(DoesNotFit) as caught:
         manager.get("huge")
     assert str(caught.value) == (
@@ -82,7 +81,6 @@ def test_the_reader_of_text_makes_room_before_any_model_does(
     world("one", 2)
     world("two", 2)
     manager.get("one")
-    manager.begin()
     assert ocr.read_text(Image.new("RGB", (64, 64))) == ()
     Toy.world["ocr"] = GB
 
@@ -104,8 +102,42 @@ def test_nothing_is_unloaded_for_a_load_that_was_stopped(world: Callable[..., Mo
     world("one", 2.5)
     world("two", 2.5)
     one = manager.get("one")
-    manager.begin()
     with pytest.raises(Cancelled, match="Loading Two was stopped"):
         manager.get("two", cancelled=lambda: True)
     assert manager.status().loaded == ("one",)
     assert not one.closed  # type: ignore[attr-defined]
+
+
+def test_what_others_use_is_not_unloaded_and_it_is_told_that_waiting_helps(
+    world: Callable[..., ModelSpec], manager: Manager
+) -> None:
+    for key in ("long", "short", "more"):
+        world(key, 2.5)
+    with manager.lease() as film:
+        kept = film.get("long")
+        with manager.lease() as picture, pytest.raises(InUse, match=r"Short needs about 2\.5 GB"):
+            picture.get("short")
+        assert not kept.closed  # type: ignore[attr-defined]
+        assert manager.is_used("long") and not manager.is_used("short")
+        assert manager.unload_idle(0) is None, "what is in use is not idle"
+        assert manager.status().loaded == ("long",)
+    assert not manager.is_used("long")
+    with manager.lease() as picture:
+        picture.get("short")
+    assert kept.closed  # type: ignore[attr-defined]
+
+
+def test_two_requests_that_use_something_do_not_wait_for_each_other(
+    world: Callable[..., ModelSpec], manager: Manager
+) -> None:
+    for key in ("a", "b"):
+        world(key, 1.5)
+        world(f"{key}-more", 2)
+    with manager.lease() as one, manager.lease() as two:
+        one.get("a")
+        two.get("b")
+        with pytest.raises(InUse):
+            one.get("a-more")
+        with pytest.raises(DoesNotFit) as caught:
+            two.get("b-more")
+        assert not isinstance(caught.value, InUse)

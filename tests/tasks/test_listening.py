@@ -10,7 +10,7 @@ import pytest
 
 from mmdemo.errors import Cancelled
 from mmdemo.media.audio import Block
-from mmdemo.runtime.base import Clip, Hearing
+from mmdemo.runtime.base import Clip, Heard, Hearing
 from mmdemo.tasks.listening import batches, clips, listen
 from tests.tasks.scripted import RATE, Parrot
 
@@ -31,7 +31,7 @@ class Endless:
 def test_listening_reads_only_as_far_as_it_has_to() -> None:
     blocks = Endless(loud=0.1)
     found = listen(Parrot(), blocks, Hearing(), voice_only=False, batch=8, cancelled=lambda: False)
-    first = next(heard for heard in found if heard is not None)
+    first = next(heard for heard in found if isinstance(heard, Heard))
     assert first.segment.start == 0.0
     assert blocks.read <= 4
 

@@ -53,7 +53,7 @@ class ScriptedStudio:
         }
 
     def run(
-        self, task: str, files: Sequence[Path], options: Any = None, stop: threading.Event | None = None
+        self, task: str, files: Sequence[Path], options: Any = None, stop: threading.Event | None = None, who: str = ""
     ) -> Iterator[Any]:
         self.asked.append((task, list(files), options))
 

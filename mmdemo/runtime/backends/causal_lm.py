@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,9 @@ from typing import Any
 import torch
 
 from mmdemo.runtime.backends import checkpoint, generation, quantized
+from mmdemo.runtime.backends.prefixes import Prefixes, kept, with_prompts
 from mmdemo.runtime.backends.talking import PENALTY, no_template, too_long
-from mmdemo.runtime.base import Load
+from mmdemo.runtime.base import Load, Talk
 from mmdemo.runtime.estimates import Estimate, Part
 from mmdemo.runtime.sources.store import SPARE
 
@@ -48,6 +49,7 @@ class CausalLMBackend:
                 self.spec.title, folder, lambda: self._unpack(packed, request)
             )
             if not is_unpacked(packed):
+                self._prefixes = Prefixes(self._model, kept(self.estimate(request)))
                 return  # it could not be kept: what is in memory is used
             self._model = None
         if packed:
@@ -57,46 +59,75 @@ class CausalLMBackend:
         from transformers import AutoModelForCausalLM
 
         self._model = checkpoint.open_model(AutoModelForCausalLM, request, folder=folder)
+        self._prefixes = Prefixes(self._model, kept(self.estimate(request)))
 
     @staticmethod
     def estimate(request: Load) -> Estimate:
         """What it will take in memory."""
         packed = packed_in(request.folders[request.spec.key])
         if packed and is_unpacked(packed):
-            return checkpoint.estimate(request, "AutoModelForCausalLM", folder=packed.parent / UNPACKED)
+            return with_prompts(checkpoint.estimate(request, "AutoModelForCausalLM", folder=packed.parent / UNPACKED))
         if packed:  # it has 4 to 8 bits a weight: unpacked to 16, and for a moment 32, at most eight times as much
             return Estimate((Part("weights", 0, 8 * packed.stat().st_size),))
-        return checkpoint.estimate(request, "AutoModelForCausalLM")
+        return with_prompts(checkpoint.estimate(request, "AutoModelForCausalLM"))
 
     def talk(self, messages: Sequence[dict[str, str]], *, max_tokens: int) -> Iterator[str]:
         """Pieces of the answer as they come, greedily; closing the iterator stops the model at its next token.
 
+        What the messages have in common with those before, from the first word on, is not read again.
+
         Raises:
             Unsupported: if the checkpoint has no chat template, or the messages leave no room for an answer.
         """
+        with closing(self.converse([Talk(messages, max_tokens)])) as running:
+            for _, piece in running:
+                yield piece
+
+    def converse(self, talks: Sequence[Talk]) -> Generator[tuple[int, str], None, None]:
+        """As `talk`, for several conversations together where the tokenizer can pad."""
         if not self._tokenizer.chat_template:
             raise no_template(self.spec)
+        at_once = len(talks) if self._tokenizer.pad_token_id is not None else 1
+        for start in range(0, len(talks), at_once):
+            with closing(self._answers(talks[start : start + at_once])) as running:
+                for row, piece in running:
+                    yield start + row, piece
+
+    def _answers(self, talks: Sequence[Talk]) -> Generator[tuple[int, str], None, None]:
+        self._tokenizer.padding_side = "left"  # generation goes on at the right end of every row
         inputs = self._tokenizer.apply_chat_template(
-            list(messages), add_generation_prompt=True, return_tensors="pt", return_dict=True
+            [list(talk.messages) for talk in talks],
+            add_generation_prompt=True,
+            return_tensors="pt",
+            return_dict=True,
+            padding=len(talks) > 1,
         )
-        room = self._model.config.max_position_embeddings - inputs["input_ids"].shape[1]
-        if room < 1:
-            raise too_long(self.spec, room)
-        with closing(
-            generation.pieces(
-                self._model,
-                self._tokenizer,
-                dict(inputs.to(self._model.device)),
-                threads=self._threads,
-                max_new_tokens=min(max_tokens, room),
-                repetition_penalty=PENALTY,
-                pad_token_id=generation.padding(self._model, self._tokenizer),
-            )
-        ) as running:
-            yield from running
+        lengths = inputs["attention_mask"].sum(dim=1).tolist()
+        limits = []
+        for talk, length in zip(talks, lengths, strict=True):
+            room = self._model.config.max_position_embeddings - length
+            if room < 1:
+                raise too_long(self.spec, room)
+            limits.append(min(talk.max_tokens, room))
+        given = dict(inputs.to(self._model.device))
+        begun = self._prefixes.begin(given) if len(talks) == 1 else None
+        pieces = generation.parts(
+            self._model,
+            self._tokenizer,
+            begun or given,
+            len(talks),
+            threads=self._threads,
+            limits=limits,
+            left=[talk.left for talk in talks],
+            repetition_penalty=1.0,  # whatever the checkpoint says: this one does not count padding
+            logits_processor=[generation.penalty(PENALTY, given["attention_mask"])],
+            pad_token_id=generation.padding(self._model, self._tokenizer),
+        )
+        yield from self._prefixes.keeping(pieces, begun)
 
     def close(self) -> None:
-        """Free the memory."""
+        """Free the memory, and what is kept of conversations."""
+        self._prefixes.close()
         self._model = self._tokenizer = None
         checkpoint.give_back(self.device)
 

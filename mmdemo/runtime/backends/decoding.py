@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,21 +44,30 @@ class Sentence:
 
 
 def decode(
-    engine: Engine, logits: Floats, state: Any, *, end: int, steps: int, width: int, no_repeat: int = 0
+    engine: Engine,
+    logits: Floats,
+    state: Any,
+    *,
+    end: int,
+    limits: Sequence[int],
+    width: int,
+    no_repeat: int = 0,
+    left: Sequence[Callable[[], bool]] = (),
 ) -> Iterator[tuple[int, list[int], bool]]:
     """Sentences as they grow: (picture, token ids so far, whether it has ended).
 
     Args:
         logits, state: what `engine.prefill` gave, a row a picture.
         end: the token that ends a sentence; it is not part of the ids.
-        steps: tokens at most.
+        limits: tokens at most, for each picture.
         width: hypotheses kept for each picture; scores are means of log-probabilities over the length, as
             `transformers` has them with `length_penalty=1`.
+        left: for each picture, whether nobody wants the rest of its sentence any more.
         no_repeat: so many tokens in a row never come twice in a sentence, as with `no_repeat_ngram_size`; 0: they may.
     """
     width = max(1, width)
     going = [Sentence(index, [[]], [0.0]) for index in range(len(logits))]
-    for step in range(1, steps + 1):
+    for step in range(1, max(limits) + 1):
         parents: list[int] = []
         offset, still = 0, []
         probabilities = _log_softmax(logits)
@@ -66,9 +75,10 @@ def decode(
             rows = slice(offset, offset + len(sentence.beams))
             for beam, row in zip(sentence.beams, probabilities[rows], strict=True):
                 row[_repeating(beam, no_repeat)] = -np.inf
-            parents += [offset + beam for beam in _grow(sentence, probabilities[rows], end, width, step == steps)]
+            last = step >= limits[sentence.index] or bool(left and left[sentence.index]())
+            parents += [offset + beam for beam in _grow(sentence, probabilities[rows], end, width, last)]
             offset = rows.stop
-            done = sentence.over(width) or step == steps or (width == 1 and bool(sentence.ended))
+            done = sentence.over(width) or last or (width == 1 and bool(sentence.ended))
             yield sentence.index, sentence.best(), done
             if done:
                 del parents[len(parents) - len(sentence.beams) :]

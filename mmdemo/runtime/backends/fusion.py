@@ -19,7 +19,7 @@ from mmdemo.runtime.backends.fusion_engines import Engine, OpenVinoEngine, Torch
 from mmdemo.runtime.backends.fusion_prefills import KEPT, Prefills
 from mmdemo.runtime.backends.labels import encoder_bytes, label_names
 from mmdemo.runtime.backends.naming import Names
-from mmdemo.runtime.base import Load, Seen
+from mmdemo.runtime.base import Ask, Load, Seen
 
 LABELS = 20
 """How many labels are kept; a task shows fewer."""
@@ -93,25 +93,37 @@ class FusionBackend:
         `tags` are the encoder's labels, `sentence` and `alt` the sentence; of a picture unlike those it learned from, a
         sentence made of the labels (`naming`). `question` is not seen by this model.
         """
+        return self.answer([Ask(image, style, question, max_words) for image in images])
+
+    def answer(self, asks: Sequence[Ask]) -> Iterator[Seen]:
+        """As `describe`, each picture in its own style and length."""
         from mmdemo.fusion.pixels import pixels
 
         classes, logits, state = self._prefills(
-            pixels(images, self._vision.image_size, self._vision.image_mean, self._vision.image_std)
+            pixels(
+                [ask.image for ask in asks], self._vision.image_size, self._vision.image_mean, self._vision.image_std
+            )
         )
         labels = [self._labels(row) for row in classes]
-        if style == "tags":
-            for index, found in enumerate(labels):
+        for index, (ask, found) in enumerate(zip(asks, labels, strict=True)):
+            if ask.style == "tags":
                 likely = [label.name for label in found if label.probability >= TAG_PROBABILITY] or [found[0].name]
                 yield Seen(index, ", ".join(likely), tuple(found), done=True)
+        rows = [index for index, ask in enumerate(asks) if ask.style != "tags"]
+        if not rows:
             return
-        steps = min(self._room, max_words * 2)
-        unfamiliar = self._names.unfamiliar(classes).tolist() if self._names else [False] * len(images)
-        for index, tokens, done in decode(self._engine, logits, state, steps=steps, **self._search):
-            text = self._tokenizer.decode(tokens)
+        if len(rows) < len(asks):
+            logits, state = logits[rows], self._engine.select(state, rows)
+        unfamiliar = self._names.unfamiliar(classes).tolist() if self._names else [False] * len(asks)
+        limits = [min(self._room, asks[index].max_words * 2) for index in rows]
+        left = [asks[index].left for index in rows]
+        for row, tokens, done in decode(self._engine, logits, state, limits=limits, left=left, **self._search):
+            index = rows[row]
+            seen = Seen(index, self._tokenizer.decode(tokens), tuple(labels[index]), done)
             if not unfamiliar[index]:
-                yield Seen(index, text, tuple(labels[index]), done)
+                yield seen
             elif done:  # words that may not stand are not shown
-                yield self._judged(Seen(index, text, tuple(labels[index]), done), classes[index])
+                yield self._judged(seen, classes[index])
 
     def _judged(self, seen: Seen, logits: NDArray[np.float32]) -> Seen:
         """What is said of an unfamiliar picture: the sentence if it speaks of a likely label, else one of labels."""

@@ -7,7 +7,7 @@ token and waits for it: no other work starts while a model still runs.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Container, Generator, Sequence
 from contextlib import closing
 from typing import Any
 
@@ -38,11 +38,14 @@ class Steps:
         """Called by `generate` at the end, which its thread hands over itself, errors included."""
 
 
-def steps(model: Any, inputs: dict[str, Any], *, threads: int = 0, **options: Any) -> Generator[list[int], None, None]:
+def steps(
+    model: Any, inputs: dict[str, Any], *, threads: int = 0, over: Container[int] = (), **options: Any
+) -> Generator[list[int], None, None]:
     """Run `model.generate(**inputs, **options)` and yield each step: one token for every row of the batch.
 
     Args:
         threads: CPU threads for it; 0 leaves the library's choice.
+        over: rows that need not go on, asked before each step; what they get from then on is padding.
         options: as `generate` takes them; greedy unless they say otherwise.
 
     Raises:
@@ -51,7 +54,8 @@ def steps(model: Any, inputs: dict[str, Any], *, threads: int = 0, **options: An
     stop = threading.Event()
 
     def criterion(input_ids: Tensor, scores: Any, **_: Any) -> Tensor:
-        return torch.full((input_ids.shape[0],), stop.is_set(), dtype=torch.bool, device=input_ids.device)
+        ended = [stop.is_set() or row in over for row in range(input_ids.shape[0])]
+        return torch.tensor(ended, dtype=torch.bool, device=input_ids.device)
 
     def run(give: Callable[[list[int]], None]) -> None:
         checkpoint.use_threads(threads)
@@ -106,6 +110,8 @@ def texts(
     *,
     threads: int = 0,
     decoding: dict[str, Any] | None = None,
+    limits: Sequence[int] = (),
+    left: Sequence[Callable[[], bool]] = (),
     **options: Any,
 ) -> Generator[tuple[int, str, bool], None, None]:
     """Row number, text so far and whether it is whole, each time a row's text grows or ends.
@@ -114,35 +120,44 @@ def texts(
 
     Args:
         decoding: further arguments of the tokenizer's `decode`.
+        limits: the most tokens of each row, where they differ; `max_new_tokens` else.
+        left: for each row, whether nobody wants the rest of it any more.
         options: further arguments of `generate`.
     """
     ends = end_tokens(model, tokenizer)
     growing = [Growing(tokenizer, ends, **(decoding or {})) for _ in range(rows)]
     waiting = set(range(rows))
-    with closing(steps(model, inputs, threads=threads, **options)) as running:
-        for tokens in running:
+    over: set[int] = set()
+    if limits:
+        options["max_new_tokens"] = max(limits)
+    with closing(steps(model, inputs, threads=threads, over=over, **options)) as running:
+        for count, tokens in enumerate(running, 1):
             for row in sorted(waiting):
                 grew = growing[row].add(tokens[row])
-                if growing[row].ended:
+                cut = (limits and count >= limits[row]) or (left and left[row]())
+                if growing[row].ended or cut:
                     waiting.discard(row)
+                    over.add(row)
                     yield row, growing[row].finish(), True
                 elif grew:
                     yield row, growing[row].text, False
+            if not waiting:
+                return
     for row in sorted(waiting):
         yield row, growing[row].finish(), True
 
 
-def pieces(
-    model: Any, tokenizer: Any, inputs: dict[str, Any], *, threads: int = 0, **options: Any
-) -> Generator[str, None, None]:
-    """The text of a single row in the pieces in which it comes; joined they are the text."""
-    sent = 0
+def parts(
+    model: Any, tokenizer: Any, inputs: dict[str, Any], rows: int, *, threads: int = 0, **options: Any
+) -> Generator[tuple[int, str], None, None]:
+    """Row number and piece of its text, as the pieces come; those of a row joined are its text. See `texts`."""
+    sent = [0] * rows
     whole = {"clean_up_tokenization_spaces": False}  # tidying changes what was sent before
-    with closing(texts(model, tokenizer, inputs, 1, threads=threads, decoding=whole, **options)) as running:
-        for _, text, _ in running:
-            if len(text) > sent:
-                yield text[sent:]
-                sent = len(text)
+    with closing(texts(model, tokenizer, inputs, rows, threads=threads, decoding=whole, **options)) as running:
+        for row, text, _ in running:
+            if len(text) > sent[row]:
+                yield row, text[sent[row] :]
+                sent[row] = len(text)
 
 
 def end_tokens(model: Any, tokenizer: Any) -> set[int]:
@@ -166,3 +181,22 @@ def padding(model: Any, tokenizer: Any) -> int:
 def tokens_for(words: int) -> int:
     """Tokens to allow for an answer of that many words."""
     return max(4, int(words * WORD))
+
+
+def penalty(factor: float, mask: Tensor) -> Any:
+    """The penalty for words already used, as `repetition_penalty` has it, but blind to the padding of shorter prompts.
+
+    Args:
+        mask: 1 for each token of the prompts, 0 for padding at the left, (rows, tokens).
+    """
+    from transformers import RepetitionPenaltyLogitsProcessor
+
+    plain = RepetitionPenaltyLogitsProcessor(factor)
+
+    def process(input_ids: Tensor, scores: Tensor) -> Any:
+        real = input_ids.clone()
+        prompts = real[:, : mask.shape[1]]
+        real[:, : mask.shape[1]] = torch.where(mask.bool(), prompts, prompts[:, -1:])  # the last one is never padding
+        return plain(real, scores)
+
+    return process

@@ -6,8 +6,9 @@ says (Florence-2, PaliGemma); a captioner (BLIP, ViT-GPT2) begins its sentence u
 
 from __future__ import annotations
 
+import hashlib
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,8 @@ from PIL import Image
 from mmdemo import families
 from mmdemo.errors import UnknownName, Unsupported
 from mmdemo.runtime.backends import checkpoint, generation
-from mmdemo.runtime.base import Load, Seen
+from mmdemo.runtime.backends.prefixes import Prefixes, kept, with_prompts
+from mmdemo.runtime.base import Ask, Load, Seen
 from mmdemo.runtime.estimates import Estimate
 
 PROMPTS = {
@@ -53,6 +55,7 @@ class ImageTextBackend:
         self._model: Any = checkpoint.open_model(AutoModelForImageTextToText, request)
         config = self._model.config
         self._family = families.of(config.model_type, type(self._model).__name__)
+        self._prefixes = Prefixes(self._model, kept(self.estimate(request)))
         self._options: dict[str, Any] = {}
         if self._processor.chat_template:  # a captioner's own `generate` sets its padding
             self._options["pad_token_id"] = generation.padding(self._model, self._tokenizer)
@@ -60,43 +63,61 @@ class ImageTextBackend:
 
     @staticmethod
     def estimate(request: Load) -> Estimate:
-        """What it will take in memory, from its configuration."""
-        return checkpoint.estimate(request, "AutoModelForImageTextToText")
+        """What it will take in memory, from its configuration, and what is kept of the prompts that were read last."""
+        return with_prompts(checkpoint.estimate(request, "AutoModelForImageTextToText"))
 
     def describe(self, images: Sequence[Image.Image], *, style: str, question: str, max_words: int) -> Iterator[Seen]:
         """Words as they come, for all pictures together where the tokenizer can pad, else one after the other.
 
-        Closing the iterator stops the model at its next token.
+        Closing the iterator stops the model at its next token. A picture that alone was looked at lately is not read
+        again for another style or question.
 
         Raises:
             UnknownName: for a style that the row does not have.
             Unsupported: for a question to a model that only describes.
         """
-        if question and not self.spec.answers:
-            raise Unsupported(
-                f"{self.spec.title} describes but does not answer: choose a model that answers questions."
-            )
-        if not question and style not in self.spec.styles:
-            raise UnknownName("style", style, self.spec.styles)
-        small = [shrunk(image, PIXELS[self.device]) for image in images]
-        at_once = len(small) if self._tokenizer.pad_token_id is not None else 1
-        for start in range(0, len(small), at_once):
-            part = small[start : start + at_once]
-            running = generation.texts(
-                self._model,
-                self._tokenizer,
-                self._inputs(part, self._prompt(style, question)),
-                len(part),
-                threads=self._threads,
-                max_new_tokens=min(generation.tokens_for(max_words), self._most),
-                **self._options,
-            )
-            with closing(running):
+        return self.answer([Ask(image, style, question, max_words) for image in images])
+
+    def answer(self, asks: Sequence[Ask]) -> Iterator[Seen]:
+        """As `describe`, each picture with its own style or question and length."""
+        for ask in asks:
+            if ask.question and not self.spec.answers:
+                raise Unsupported(
+                    f"{self.spec.title} describes but does not answer: choose a model that answers questions."
+                )
+            if not ask.question and ask.style not in self.spec.styles:
+                raise UnknownName("style", ask.style, self.spec.styles)
+        at_once = len(asks) if self._tokenizer.pad_token_id is not None else 1
+        for start in range(0, len(asks), at_once):
+            part = asks[start : start + at_once]
+            with closing(self._texts(part)) as running:
                 for row, text, done in running:
                     yield Seen(start + row, text.strip() if done else text.lstrip(), done=done)
 
+    def _texts(self, asks: Sequence[Ask]) -> Generator[tuple[int, str, bool], None, None]:
+        """The texts of pictures that are looked at together; see `generation.texts`."""
+        images = [shrunk(ask.image, PIXELS[self.device]) for ask in asks]
+        inputs = self._inputs(images, [self._prompt(ask.style, ask.question) for ask in asks])
+        seen = hashlib.sha256(str(images[0].size).encode() + images[0].tobytes()).digest()
+        begun = None
+        token = getattr(self._model.config, "image_token_id", None)
+        if len(asks) == 1 and self._processor.chat_template and token is not None:
+            begun = self._prefixes.begin(inputs, seen, token)
+        texts = generation.texts(
+            self._model,
+            self._tokenizer,
+            begun or inputs,
+            len(asks),
+            threads=self._threads,
+            limits=[min(generation.tokens_for(ask.max_words), self._most) for ask in asks],
+            left=[ask.left for ask in asks],
+            **self._options,
+        )
+        yield from self._prefixes.keeping(texts, begun, seen)
+
     def close(self) -> None:
-        """Free the memory."""
+        """Free the memory, and what is kept of pictures."""
+        self._prefixes.close()
         self._model = self._processor = self._tokenizer = None
         checkpoint.give_back(self.device)
 
@@ -108,12 +129,12 @@ class ImageTextBackend:
             return ""
         return self._family.question.format(question=question) if question else self._family.prompts.get(style, "")
 
-    def _inputs(self, images: list[Image.Image], prompt: str) -> dict[str, Any]:
+    def _inputs(self, images: list[Image.Image], prompts: list[str]) -> dict[str, Any]:
         """What `generate` takes: one row for each picture, padded at the left."""
         if self._processor.chat_template:
             chats = [
                 [{"role": "user", "content": [{"type": "image", "image": image}, {"type": "text", "text": prompt}]}]
-                for image in images
+                for image, prompt in zip(images, prompts, strict=True)
             ]
             inputs = self._processor.apply_chat_template(
                 chats,
@@ -123,8 +144,8 @@ class ImageTextBackend:
                 return_tensors="pt",
                 processor_kwargs={"padding": len(images) > 1},
             )
-        elif prompt:
-            inputs = self._processor(images=images, text=[prompt] * len(images), return_tensors="pt")
+        elif any(prompts):
+            inputs = self._processor(images=images, text=prompts, padding=len(images) > 1, return_tensors="pt")
             inputs.pop("labels", None)  # PaliGemma's, to train on
         else:
             inputs = self._processor(images=images, return_tensors="pt")

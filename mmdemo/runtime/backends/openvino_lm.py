@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +15,14 @@ from mmdemo.errors import StudioError, Unsupported, WeightsError
 from mmdemo.folders import bytes_in
 from mmdemo.runtime.backends import gguf_graph
 from mmdemo.runtime.backends.talking import PENALTY, no_template, too_long
-from mmdemo.runtime.base import Load
+from mmdemo.runtime.base import Load, Talk
 from mmdemo.runtime.estimates import Estimate, Part
 from mmdemo.runtime.handover import threaded
 
-TOKENS = 1024
-"""Tokens of the conversation whose cache is counted on."""
+TOKENS = 4096
+"""Tokens whose keys and values there is room for: of all conversations that go on at once, and of earlier ones."""
+BLOCK = 32
+"""Tokens of a block of that cache on a CPU."""
 
 
 class OpenVinoLMBackend:
@@ -27,6 +31,7 @@ class OpenVinoLMBackend:
     def __init__(self, request: Load) -> None:
         self.spec = request.spec
         self.device = "cpu"
+        self._numbers = itertools.count()
         packed = packed_of(request)
         exact = is_exact(request, packed)
 
@@ -39,12 +44,15 @@ class OpenVinoLMBackend:
                 "INFERENCE_NUM_THREADS": request.threads,
                 # although the processor may have bfloat16: a token is a matrix times one vector, where that is slower
                 "INFERENCE_PRECISION_HINT": "f32",
-                # the paged attention that is the default answers tokens, as against text, with another text's words
-                "ATTENTION_BACKEND": "SDPA",
+                "KV_CACHE_PRECISION": "f16",  # 8 bits would be smaller, slower, and tip the choice between near words
             }
-            if exact:  # 8-bit inputs would tip the choice between two words that are nearly as likely
+            if exact:  # 8-bit inputs would tip that choice, too
                 how["DYNAMIC_QUANTIZATION_GROUP_SIZE"] = 0
-            return private_openvino.genai().LLMPipeline(str(folder), "CPU", **how)
+            genai = private_openvino.genai()
+            scheduler = genai.SchedulerConfig()
+            scheduler.num_kv_blocks = TOKENS // BLOCK
+            scheduler.enable_prefix_caching = True
+            return genai.ContinuousBatchingPipeline(str(folder), scheduler, "CPU", how)
 
         try:
             self._pipeline: Any = opened()
@@ -56,7 +64,7 @@ class OpenVinoLMBackend:
                 f"{self.spec.title} in {packed.parent} cannot be opened ({said}): remove it and fetch it again."
             ) from error
         self._tokenizer: Any = self._pipeline.get_tokenizer()
-        self.room = context_of(packed)
+        self.room = min(context_of(packed), TOKENS)
 
     @staticmethod
     def estimate(request: Load) -> Estimate:
@@ -78,39 +86,92 @@ class OpenVinoLMBackend:
     def talk(self, messages: Sequence[dict[str, str]], *, max_tokens: int) -> Iterator[str]:
         """Pieces of the answer as they come, greedily; closing the iterator stops the model at its next token.
 
+        What the messages have in common with earlier ones, from the first word on, is not read again.
+
         Raises:
             Unsupported: if the checkpoint has no chat template, or the messages leave no room for an answer.
         """
-        genai = private_openvino.genai()
+        with closing(self.converse([Talk(messages, max_tokens)])) as running:
+            for _, piece in running:
+                yield piece
+
+    def converse(self, talks: Sequence[Talk]) -> Generator[tuple[int, str], None, None]:
+        """As `talk`, for several conversations together; one that ends leaves the others all of the processor."""
+        prompts = [self._prompt(talk) for talk in talks]
+        stop = threading.Event()
+
+        def run(give: Callable[[tuple[int, str]], None]) -> None:
+            going = [self._begin(place, talk, *prompts[place], give) for place, talk in enumerate(talks)]
+            try:
+                while going and not stop.is_set():
+                    self._pipeline.step()
+                    going = [one for one in going if one.go_on()]
+            finally:
+                for one in going:
+                    one.handle.stop()
+                while going and self._pipeline.has_non_finished_requests():
+                    self._pipeline.step()
+
+        with closing(threaded(run, "generate", stop.set)) as running:
+            yield from running
+
+    def _prompt(self, talk: Talk) -> tuple[Any, int]:
+        """The tokens of a conversation, and how many there may be of the answer."""
         if not self._tokenizer.chat_template:
             raise no_template(self.spec)
-        prompt = self._tokenizer.apply_chat_template(genai.ChatHistory(list(messages)), add_generation_prompt=True)
-        given = self._tokenizer.encode(prompt, add_special_tokens=False)
-        room = self.room - given.input_ids.shape[1]
+        history = private_openvino.genai().ChatHistory(list(talk.messages))
+        prompt = self._tokenizer.apply_chat_template(history, add_generation_prompt=True)
+        tokens = self._tokenizer.encode(prompt, add_special_tokens=False).input_ids
+        room = self.room - tokens.shape[1]
         if room < 1:
             raise too_long(self.spec, room)
+        return tokens, min(talk.max_tokens, room)
+
+    def _begin(
+        self, place: int, talk: Talk, tokens: Any, most: int, give: Callable[[tuple[int, str]], None]
+    ) -> _Answer:
+        genai = private_openvino.genai()
         how = genai.GenerationConfig()
-        how.max_new_tokens = min(max_tokens, room)
+        how.max_new_tokens = most
         how.do_sample = False
         how.repetition_penalty = PENALTY
         ends = self._tokenizer.get_eos_token_id()
         how.eos_token_id = ends
         how.stop_token_ids = {ends}
-        stop = threading.Event()
 
-        def run(give: Callable[[str], None]) -> None:
-            def piece(text: str) -> Any:
-                give(text)
-                return genai.StreamingStatus.CANCEL if stop.is_set() else genai.StreamingStatus.RUNNING
+        def piece(text: str) -> Any:
+            if text:
+                give((place, text))
+            return genai.StreamingStatus.RUNNING
 
-            self._pipeline.generate(given, how, piece)
-
-        with closing(threaded(run, "generate", stop.set)) as running:
-            yield from (text for text in running if text)
+        text = genai.TextStreamer(self._tokenizer, piece)
+        return _Answer(self._pipeline.add_request(next(self._numbers), tokens, how), text, talk.left)
 
     def close(self) -> None:
         """Free the memory."""
         self._pipeline = self._tokenizer = None
+
+
+@dataclass
+class _Answer:
+    """One conversation that goes on: what the pipeline knows it by, and its text."""
+
+    handle: Any
+    text: Any
+    left: Callable[[], bool]
+
+    def go_on(self) -> bool:
+        """Pass on what has come; whether there is more to come."""
+        over = self.handle.get_status() != private_openvino.genai().GenerationStatus.RUNNING
+        while self.handle.can_read():
+            for output in self.handle.read().values():
+                self.text.write(list(output.generated_ids))
+        if over:
+            self.text.end()
+        elif self.left():
+            self.handle.stop()
+            return False
+        return not over
 
 
 def packed_of(request: Load) -> Path:
@@ -147,10 +208,10 @@ def context_of(packed: Path) -> int:
 
 
 def cache_of(reader: Any, tokens: int) -> int:
-    """Bytes of the key-value cache: 8 bits a number, which is how OpenVINO keeps it on a CPU."""
+    """Bytes of the key-value cache: 16 bits a number."""
     heads = number(reader, "attention.head_count", 1)
     width = number(reader, "embedding_length", 0) // heads
-    return 2 * number(reader, "block_count", 1) * number(reader, "attention.head_count_kv", heads) * width * tokens
+    return 4 * number(reader, "block_count", 1) * number(reader, "attention.head_count_kv", heads) * width * tokens
 
 
 def number(reader: Any, name: str, default: int) -> int:

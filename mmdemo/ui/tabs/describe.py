@@ -133,7 +133,7 @@ class Describe:
 
         def make(run: Any) -> Iterator[Any]:
             options = replace(self.form.read(chosen), question=question)
-            return self.context.studio.run("describe", work.paths, options, run.stop)
+            return self.context.studio.run("describe", work.paths, options, run.stop, run.who)
 
         def fold(one: Description) -> None:
             work.found[one.file] = one

@@ -93,7 +93,7 @@ class Speech:
         }
 
         def make(run: Any) -> Iterator[Any]:
-            return self.context.studio.run("transcribe", paths, self.form.read(chosen), run.stop)
+            return self.context.studio.run("transcribe", paths, self.form.read(chosen), run.stop, run.who)
 
         def fold(one: Transcript) -> None:
             work.found[one.file] = one

@@ -116,7 +116,7 @@ class Video:
         }
 
         def make(run: Any) -> Iterator[Any]:
-            return self.context.studio.run("caption", [path], self.form.read(chosen), run.stop)
+            return self.context.studio.run("caption", [path], self.form.read(chosen), run.stop, run.who)
 
         def fold(track: Track) -> None:
             work.track = track

@@ -50,7 +50,7 @@ def test_it_finds_what_transformers_finds(width: int, seed: int, fusion: str, no
     )  # fmt: skip
     expected = [[token for token in row if token not in (0, 2)] for row in ids.tolist()]
     _, logits, state = engine.prefill(pixels)
-    growing = decode(engine, logits, state, end=2, steps=8, width=width, no_repeat=no_repeat)
+    growing = decode(engine, logits, state, end=2, limits=[8] * len(logits), width=width, no_repeat=no_repeat)
     found = {i: tokens for i, tokens, done in growing if done}
     agreeing = sum([t for t in found[i] if t != 0] == expected[i] for i in range(4))
     assert agreeing == 4, (found, expected)
@@ -80,7 +80,7 @@ def test_sentences_that_end_leave_the_batch() -> None:
             logits[row, 5 if count > 0 else 2] = 9.0
         return logits
 
-    events = list(decode(Scripted(), logits_for([1, 3, 2]), [1, 3, 2], end=2, steps=20, width=1))
+    events = list(decode(Scripted(), logits_for([1, 3, 2]), [1, 3, 2], end=2, limits=[20] * 3, width=1))
     assert [(index, tokens) for index, tokens, done in events if done] == [(0, [5]), (2, [5, 5]), (1, [5, 5, 5])]
     assert sizes == [3, 2, 1]
 
@@ -88,6 +88,6 @@ def test_sentences_that_end_leave_the_batch() -> None:
 def test_the_last_step_ends_every_sentence() -> None:
     engine = ToyEngine(0)
     _, logits, state = engine.prefill(np.zeros((2, 3, 64, 64), np.float32))
-    events = list(decode(engine, logits, state, end=49, steps=2, width=2))
+    events = list(decode(engine, logits, state, end=49, limits=[2] * len(logits), width=2))
     assert sorted(index for index, _, done in events if done) == [0, 1]
     assert all(len(tokens) <= 2 for _, tokens, _ in events)

@@ -120,13 +120,13 @@ def test_a_question_is_answered_or_refused_as_the_row_says(
 
 def test_families_without_a_chat_are_asked_in_their_own_language(folders: dict[str, str], manager: Manager) -> None:
     florence = manager.get(folders["florence2"], how=How("fp32", "cpu"))
-    asked = florence._inputs(pictures()[:1], florence._prompt("paragraph", ""))  # type: ignore[attr-defined]
+    asked = florence._inputs(pictures()[:1], [florence._prompt("paragraph", "")])  # type: ignore[attr-defined]
     text = florence._tokenizer.decode(asked["input_ids"][0], skip_special_tokens=True)  # type: ignore[attr-defined]
     assert text == "Describe with a paragraph what is shown in the image."
     with pytest.raises(UnknownName, match="no style 'tags'; choose from: sentence, alt, paragraph"):
         said(florence, pictures(), "tags")
     gemma = manager.get(folders["paligemma"], how=How("fp32", "cpu"))
-    asked = gemma._inputs(pictures()[:1], gemma._prompt("sentence", "what is {it}"))  # type: ignore[attr-defined]
+    asked = gemma._inputs(pictures()[:1], [gemma._prompt("sentence", "what is {it}")])  # type: ignore[attr-defined]
     text = gemma._tokenizer.decode(asked["input_ids"][0], skip_special_tokens=True)  # type: ignore[attr-defined]
     assert text == "answer en what is {it}\n"
 

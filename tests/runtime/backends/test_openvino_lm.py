@@ -6,6 +6,7 @@ import math
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from mmdemo.runtime import backends
 from mmdemo.runtime.backends import gguf_graph
 from mmdemo.runtime.backends.causal_lm import CausalLMBackend
 from mmdemo.runtime.backends.openvino_lm import OpenVinoLMBackend
-from mmdemo.runtime.base import Load, Talker
+from mmdemo.runtime.base import Converser, Load, Talk, Talker
 from mmdemo.runtime.sources import fetch
 from mmdemo.settings import Settings
 
@@ -182,7 +183,7 @@ def test_the_estimate_is_near_what_it_takes(folder: Path, talker: OpenVinoLMBack
         f"key = {SPEC.key!r}\nrequest = Load(catalog.get(key), {{key: Path({str(folder)!r})}}, 'cpu', 2)\n"
         "def load():\n"
         "    loaded = backends.load(request)\n"
-        "    list(loaded.talk([{'role': 'user', 'content': 'Tell me a story.'}], max_tokens=40))\n"
+        "    list(loaded.talk([{'role': 'user', 'content': 'dog ' * 4000}], max_tokens=40))\n"
         "    return loaded\n"
         "load().close()\ngc.collect()\nmemory.give_back()\nbefore = psutil.Process().memory_info().rss\nkept = load()\n"
         "gc.collect()\nmemory.give_back()\nprint(psutil.Process().memory_info().rss - before)"
@@ -190,3 +191,48 @@ def test_the_estimate_is_near_what_it_takes(folder: Path, talker: OpenVinoLMBack
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
     taken = int(done.stdout)
     assert 0.9 <= estimated / taken <= 1.1, (estimated / 1e6, taken / 1e6)
+
+
+STORY = [{"role": "user", "content": f"A picture shows a {name} on a beach. What happens next?"} for name in
+         ("dog", "cat", "boat", "horse")]  # fmt: skip
+
+
+def test_conversations_go_on_together_and_each_says_what_it_says_alone(talker: OpenVinoLMBackend) -> None:
+    assert isinstance(talker, Converser)
+    alone = ["".join(talker.talk([message], max_tokens=24)) for message in STORY]
+    pieces = list(talker.converse([Talk([message], 24 - number) for number, message in enumerate(STORY)]))
+    together = ["".join(piece for place, piece in pieces if place == number) for number in range(4)]
+    assert together[0] == alone[0]
+    assert all(whole.startswith(part) and part for part, whole in zip(together, alone, strict=True))
+    assert [place for place, _ in pieces] != sorted(place for place, _ in pieces), "they grow side by side"
+
+
+def test_one_conversation_that_nobody_wants_any_more_ends_and_the_others_go_on(talker: OpenVinoLMBackend) -> None:
+    whole = "".join(talker.talk([STORY[1]], max_tokens=24))
+    said: list[list[str]] = [[], []]
+    talks = [Talk([STORY[0]], 500, left=lambda: len(said[0]) >= 3), Talk([STORY[1]], 24)]
+    for place, piece in talker.converse(talks):
+        said[place].append(piece)
+    assert 3 <= len(said[0]) < 20
+    assert "".join(said[1]) == whole
+
+
+def test_what_was_read_before_is_not_read_again_and_the_words_are_the_same(folder: Path) -> None:
+    long = "The dog ran along the beach and met a cat. " * 150
+    asked = [[{"role": "user", "content": long + question}] for question in ("Who ran?", "Who was met?")]
+    fresh = []
+    for messages in asked:
+        new = backends.load(request(folder))
+        fresh.append("".join(new.talk(messages, max_tokens=12)))  # type: ignore[attr-defined]
+        new.close()
+    backend = backends.load(request(folder))
+    times, answers = [], []
+    for messages in asked:
+        begun = time.monotonic()
+        answer = backend.talk(messages, max_tokens=12)  # type: ignore[attr-defined]
+        first = next(answer)
+        times.append(time.monotonic() - begun)
+        answers.append(first + "".join(answer))
+    backend.close()
+    assert answers == fresh
+    assert times[0] / times[1] >= 3, times

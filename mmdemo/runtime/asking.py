@@ -1,0 +1,63 @@
+"""What tasks ask of engines, as calls: to look at pictures, to answer, to listen."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+
+from mmdemo.runtime.base import (
+    Answerer,
+    Ask,
+    Clip,
+    Converser,
+    Describer,
+    Heard,
+    Hearing,
+    Seen,
+    Talk,
+    Talker,
+    Transcriber,
+)
+from mmdemo.runtime.calls import Call
+
+
+def look(backend: Describer, asks: Sequence[Ask]) -> Call[Ask, Seen]:
+    """Look at pictures. All asks have the same style, question and length; those of others that join need not."""
+    if isinstance(backend, Answerer):
+        answers = backend
+
+        def each(asks: Sequence[Ask]) -> Generator[tuple[int, Seen], None, None]:
+            for seen in answers.answer(asks):
+                yield seen.index, seen
+
+        return Call(backend, asks, each, ("look", id(backend)))
+
+    def together(asks: Sequence[Ask]) -> Generator[tuple[int, Seen], None, None]:
+        first = asks[0]
+        images = [ask.image for ask in asks]
+        for seen in backend.describe(images, style=first.style, question=first.question, max_words=first.max_words):
+            yield seen.index, seen
+
+    return Call(backend, asks, together)
+
+
+def say(backend: Talker, talks: Sequence[Talk]) -> Call[Talk, str]:
+    """Answer; what comes are pieces of the answers."""
+    if isinstance(backend, Converser):
+        return Call(backend, talks, backend.converse, ("say", id(backend)))
+
+    def in_turn(talks: Sequence[Talk]) -> Generator[tuple[int, str], None, None]:
+        for place, talk in enumerate(talks):
+            for piece in backend.talk(talk.messages, max_tokens=talk.max_tokens):
+                yield place, piece
+
+    return Call(backend, talks, in_turn)
+
+
+def hear(backend: Transcriber, clips: Sequence[Clip], hearing: Hearing) -> Call[Clip, Heard]:
+    """Transcribe clips; their places say nothing, `Heard.source` does."""
+
+    def all_of(clips: Sequence[Clip]) -> Generator[tuple[int, Heard], None, None]:
+        for heard in backend.transcribe(clips, hearing):
+            yield 0, heard
+
+    return Call(backend, clips, all_of)
