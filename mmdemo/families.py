@@ -51,6 +51,7 @@ FAMILIES = (
     Family("", "SpeechT5HifiGan", "vocoder", ("vocode",)),
     Family("vits", "VitsModel", "speech_vits", ("speak",)),
     Family("vision-encoder-decoder", "", "image_text", ("describe",)),
+    Family("qwen2_5_omni", "", "multimodal", ("describe", "transcribe")),
     Family(
         "florence2", "", "image_text", ("describe",),
         {"sentence": "<CAPTION>", "alt": "<DETAILED_CAPTION>", "paragraph": "<MORE_DETAILED_CAPTION>"},

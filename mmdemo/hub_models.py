@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mmdemo.specs import Hub, ModelSpec, Task
+from mmdemo.specs import STYLES, Hub, ModelSpec, Task
 
 
 def on_hub(
@@ -26,6 +26,10 @@ def on_hub(
 
 
 ROWS = (
+    on_hub("qwen2.5-omni-3b", "Qwen2.5-Omni 3B", "multimodal", ("describe", "transcribe"), "Qwen/Qwen2.5-Omni-3B",
+           11.1, 5540, "Qwen Research (not for commercial use)",
+           "Sees, hears and watches in one model; wants a 16 GB card.", styles=STYLES, answers=True,
+           languages=("many",)),
     on_hub("florence-2-base", "Florence-2 base", "image_text", ("describe",), "florence-community/Florence-2-base",
            0.46, 232, "MIT", "Describes briefly or at length; small, and answers no questions.",
            styles=("sentence", "alt", "paragraph")),

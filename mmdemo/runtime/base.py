@@ -118,6 +118,28 @@ class Answerer(Protocol):
 
 
 @runtime_checkable
+class Multimodal(Protocol):
+    """A model that looks and listens at once."""
+
+    def reply(
+        self,
+        question: str,
+        *,
+        images: Sequence[Image.Image] = (),
+        sounds: Sequence[Audio] = (),
+        frames: Sequence[Image.Image] = (),
+        seconds: float = 0.0,
+        max_words: int = 60,
+    ) -> Iterator[str]:
+        """Pieces of the answer as they come, to a question about all that is given.
+
+        Args:
+            images: RGB, upright.
+            frames: of one video, evenly spaced over its `seconds`.
+        """
+
+
+@runtime_checkable
 class Talker(Protocol):
     """A language model."""
 

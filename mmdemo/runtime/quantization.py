@@ -79,6 +79,7 @@ WAYS: Mapping[str, Mapping[str, tuple[Way, ...]]] = {
     "causal_lm": TORCH,
     "gguf": GGUF,
     "image_text": TORCH,
+    "multimodal": TORCH,
     "speech_seq2seq": TORCH,
     "speech_ctc": TORCH,
     "speech_vits": SPEAKING,

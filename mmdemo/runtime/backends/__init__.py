@@ -25,6 +25,7 @@ BACKENDS: dict[str, str] = {
     "speech_t5": "mmdemo.runtime.backends.speech_out:SpeechT5Backend",
     "vocoder": "mmdemo.runtime.backends.speech_out:VocoderBackend",
     "image_text": "mmdemo.runtime.backends.image_text:ImageTextBackend",
+    "multimodal": "mmdemo.runtime.backends.multimodal:MultimodalBackend",
     "causal_lm": "mmdemo.runtime.backends.causal_lm:CausalLMBackend",
     "openvino_lm": "mmdemo.runtime.backends.openvino_lm:OpenVinoLMBackend",
     "embedder": "mmdemo.runtime.backends.embedder:EmbedderBackend",

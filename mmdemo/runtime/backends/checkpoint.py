@@ -102,6 +102,14 @@ def open_model(
     return model.eval() if "device_map" in options else model.to(device).eval()
 
 
+def config_of(folder: Path) -> Any:
+    """The configuration of a checkpoint; of one that also speaks, that of its thinker, which reads and writes."""
+    from transformers import AutoConfig
+
+    config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    return getattr(config, "thinker_config", None) or config
+
+
 def placed(request: Load) -> dict[str, Any]:
     """Arguments of `from_pretrained` that place the layers."""
     if request.budget:

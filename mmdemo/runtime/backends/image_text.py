@@ -37,6 +37,9 @@ PIXELS = {"cuda": 1_600_000, "mps": 1_000_000, "cpu": 640_000}
 class ImageTextBackend:
     """A `Describer` that also answers questions, where the row says so."""
 
+    auto = "AutoModelForImageTextToText"
+    """The class of `transformers` that opens its checkpoints."""
+
     def __init__(self, request: Load) -> None:
         self.spec = request.spec
         self.device = request.device
@@ -50,10 +53,10 @@ class ImageTextBackend:
         self._tokenizer: Any = self._processor.tokenizer
         self._tokenizer.padding_side = "left"  # generation goes on at the right end of every row
         request.go_on()
-        from transformers import AutoModelForImageTextToText
+        import transformers
 
-        self._model: Any = checkpoint.open_model(AutoModelForImageTextToText, request)
-        config = self._model.config
+        config = checkpoint.opened(self.spec.title, folder, lambda: checkpoint.config_of(folder))
+        self._model: Any = checkpoint.open_model(getattr(transformers, self.auto), request, config=config)
         self._family = families.of(config.model_type, type(self._model).__name__)
         self._prefixes = Prefixes(self._model, kept(self.estimate(request)))
         self._options: dict[str, Any] = {}
@@ -64,7 +67,7 @@ class ImageTextBackend:
     @staticmethod
     def estimate(request: Load) -> Estimate:
         """What it will take in memory, from its configuration, and what is kept of the prompts that were read last."""
-        return with_prompts(checkpoint.estimate(request, "AutoModelForImageTextToText"))
+        return with_prompts(checkpoint.estimate(request, ImageTextBackend.auto))
 
     def describe(self, images: Sequence[Image.Image], *, style: str, question: str, max_words: int) -> Iterator[Seen]:
         """Words as they come, for all pictures together where the tokenizer can pad, else one after the other.
@@ -136,20 +139,34 @@ class ImageTextBackend:
                 [{"role": "user", "content": [{"type": "image", "image": image}, {"type": "text", "text": prompt}]}]
                 for image, prompt in zip(images, prompts, strict=True)
             ]
-            inputs = self._processor.apply_chat_template(
+            return self._chatted(chats)
+        if any(prompts):
+            inputs = self._processor(images=images, text=prompts, padding=len(images) > 1, return_tensors="pt")
+            inputs.pop("labels", None)  # PaliGemma's, to train on
+        else:
+            inputs = self._processor(images=images, return_tensors="pt")
+        return self._placed(inputs)
+
+    def _chatted(self, chats: list[Any], **options: Any) -> dict[str, Any]:
+        """What `generate` takes: one row for each chat, padded at the left.
+
+        Args:
+            options: further arguments of the processor.
+        """
+        return self._placed(
+            self._processor.apply_chat_template(
                 chats,
                 add_generation_prompt=True,
                 tokenize=True,
                 return_dict=True,
                 return_tensors="pt",
-                processor_kwargs={"padding": len(images) > 1},
+                processor_kwargs={"padding": len(chats) > 1, **options},
             )
-        elif any(prompts):
-            inputs = self._processor(images=images, text=prompts, padding=len(images) > 1, return_tensors="pt")
-            inputs.pop("labels", None)  # PaliGemma's, to train on
-        else:
-            inputs = self._processor(images=images, return_tensors="pt")
-        return dict(inputs.to(self._model.device, dtype=self._model.dtype))  # only floats change their type
+        )
+
+    def _placed(self, inputs: Any) -> dict[str, Any]:
+        """A processor's tensors where the model is; only floats change their type."""
+        return dict(inputs.to(self._model.device, dtype=self._model.dtype))
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from mmdemo.errors import WeightsError
-from mmdemo.runtime.backends import quantized
+from mmdemo.runtime.backends import checkpoint, quantized
 from mmdemo.runtime.estimates import Estimate, Part
 
 TOKENS = 1024
@@ -88,7 +88,7 @@ def estimate(
 
     auto = getattr(transformers, automodel)
     alone = getattr(auto, "config_class", None)
-    config = (alone or transformers.AutoConfig).from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    config = alone.from_pretrained(folder, local_files_only=True) if alone else checkpoint.config_of(folder)
     if alone is None and type(config) not in auto._model_mapping:
         raise WeightsError(
             f"The checkpoint in {folder} is a {config.model_type!r} model, which cannot be used for this: "
@@ -128,8 +128,9 @@ def parts(model: Any, dtype: torch.dtype, quantization: str, device: str) -> Ite
                 seen.add((id(tensor), linear and apart))
                 if linear:
                     size += packed_bytes(tensor, quantization)
-                else:
-                    size += tensor.numel() * (dtype.itemsize if tensor.is_floating_point() else tensor.itemsize)
+                else:  # buffers keep the type that they are made in
+                    cast = tensor.is_floating_point() and isinstance(tensor, torch.nn.Parameter)
+                    size += tensor.numel() * (dtype.itemsize if cast else tensor.itemsize)
         if size:
             yield Part(name, count, size)
 
