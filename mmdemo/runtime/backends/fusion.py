@@ -20,6 +20,7 @@ from mmdemo.runtime.backends.fusion_prefills import KEPT, Prefills
 from mmdemo.runtime.backends.labels import encoder_bytes, label_names
 from mmdemo.runtime.backends.naming import Names
 from mmdemo.runtime.base import Ask, Load, Seen
+from mmdemo.runtime.estimates import Estimate, Part
 
 LABELS = 20
 """How many labels are kept; a task shows fewer."""
@@ -68,8 +69,8 @@ class FusionBackend:
         self._names = Names.of(folder)
 
     @staticmethod
-    def size(request: Load) -> int:
-        """Bytes it will take in memory: float32 weights, on a CPU the decoder's in two graphs, and what runs them."""
+    def estimate(request: Load) -> Estimate:
+        """What it will take in memory: float32 weights, on a CPU the decoder's in two graphs, and what runs them."""
         from safetensors import safe_open
 
         folder = request.folders[request.spec.key]
@@ -79,11 +80,12 @@ class FusionBackend:
             with safe_open(file, framework="np") as weights:
                 names = weights.keys()
                 decoder += 4 * sum(math.prod(weights.get_slice(name).get_shape()) for name in names)
-        total = encoder_bytes(encoder_folder) + decoder + WORKING + KEPT
-        if request.device != "cpu":
-            return total
-        exported = fusion_graphs.is_there(fusion_graphs.named(folder, encoder_folder))
-        return total + decoder + (0 if exported else EXPORTING)
+        encoder, other = encoder_bytes(encoder_folder), WORKING + KEPT
+        if request.device == "cpu":
+            exported = fusion_graphs.is_there(fusion_graphs.named(folder, encoder_folder))
+            other += decoder + (0 if exported else EXPORTING)
+        parts = Part("encoder", encoder // 4, encoder), Part("decoder", decoder // 4, decoder)
+        return Estimate(parts, other=other, dtype="float32")
 
     def describe(self, images: Sequence[Image.Image], *, style: str, question: str, max_words: int) -> Iterator[Seen]:
         """Words as they come; a sentence that has ended is yielded once more with `done`.

@@ -16,6 +16,7 @@ from mmdemo.runtime.base import Clip, Hearing, Load, Transcriber
 from mmdemo.runtime.convert import ctranslate2_to_transformers
 from mmdemo.runtime.sources import fetch
 from mmdemo.settings import Settings
+from tests.runtime.backends.tiny_speech import moonshine
 
 RATE = 16_000
 TURBO = catalog.get("whisper-large-v3-turbo")
@@ -66,43 +67,9 @@ def random_whisper(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def random_moonshine(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two random layers of Moonshine with a tokenizer of single letters."""
     torchvision_ops.prepare()
-    import torch
-    from tokenizers import Tokenizer, decoders, models
-    from transformers import (
-        MoonshineConfig,
-        MoonshineForConditionalGeneration,
-        PreTrainedTokenizerFast,
-        Wav2Vec2FeatureExtractor,
-        Wav2Vec2Processor,
-    )
-
     folder = tmp_path_factory.mktemp("hub") / "moonshine"
-    words = ["<unk>", "<s>", "</s>", *(f"▁{letter}" for letter in "abcdefghijklmnopqrstuvwxyz")]
-    tokenizer = Tokenizer(models.WordLevel({word: index for index, word in enumerate(words)}, unk_token="<unk>"))
-    tokenizer.decoder = decoders.Metaspace()
-    fast = PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, unk_token="<unk>", bos_token="<s>", eos_token="</s>", pad_token="</s>"
-    )
-    extractor = Wav2Vec2FeatureExtractor(feature_size=1, do_normalize=False, return_attention_mask=True)
-    Wav2Vec2Processor(extractor, fast).save_pretrained(folder)
-    torch.manual_seed(1)
-    config = MoonshineConfig(
-        vocab_size=len(words),
-        hidden_size=32,
-        intermediate_size=64,
-        encoder_num_hidden_layers=2,
-        decoder_num_hidden_layers=2,
-        encoder_num_attention_heads=4,
-        decoder_num_attention_heads=4,
-        bos_token_id=1,
-        eos_token_id=2,
-        pad_token_id=2,
-        decoder_start_token_id=1,
-        initializer_range=1.0,
-    )
-    MoonshineForConditionalGeneration(config).save_pretrained(folder)
+    moonshine(folder)
     return folder
 
 

@@ -95,3 +95,90 @@ def speecht5(folder: Path, vocoder: Path) -> None:
         resblock_kernel_sizes=[3], resblock_dilation_sizes=[[1, 3]],
     )  # fmt: skip
     SpeechT5HifiGan(sounding).save_pretrained(vocoder)
+
+
+def moonshine(folder: Path) -> None:
+    """Two random layers of Moonshine with a tokenizer of single letters."""
+    import torch
+    from tokenizers import Tokenizer, decoders, models
+    from transformers import (
+        MoonshineConfig,
+        MoonshineForConditionalGeneration,
+        PreTrainedTokenizerFast,
+        Wav2Vec2FeatureExtractor,
+        Wav2Vec2Processor,
+    )
+
+    words = ["<unk>", "<s>", "</s>", *(f"▁{letter}" for letter in "abcdefghijklmnopqrstuvwxyz")]
+    tokenizer = Tokenizer(models.WordLevel({word: index for index, word in enumerate(words)}, unk_token="<unk>"))
+    tokenizer.decoder = decoders.Metaspace()
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, unk_token="<unk>", bos_token="<s>", eos_token="</s>", pad_token="</s>"
+    )
+    extractor = Wav2Vec2FeatureExtractor(feature_size=1, do_normalize=False, return_attention_mask=True)
+    Wav2Vec2Processor(extractor, fast).save_pretrained(folder)
+    torch.manual_seed(1)
+    config = MoonshineConfig(
+        vocab_size=len(words),
+        hidden_size=32,
+        intermediate_size=64,
+        encoder_num_hidden_layers=2,
+        decoder_num_hidden_layers=2,
+        encoder_num_attention_heads=4,
+        decoder_num_attention_heads=4,
+        bos_token_id=1,
+        eos_token_id=2,
+        pad_token_id=2,
+        decoder_start_token_id=1,
+        initializer_range=1.0,
+    )
+    MoonshineForConditionalGeneration(config).save_pretrained(folder)
+
+
+def whisper(folder: Path) -> None:
+    """Whisper with three languages, its time tokens, and bytes for words."""
+    import torch
+    from tokenizers import pre_tokenizers
+    from transformers import (
+        GenerationConfig,
+        WhisperConfig,
+        WhisperFeatureExtractor,
+        WhisperForConditionalGeneration,
+        WhisperProcessor,
+        WhisperTokenizer,
+    )
+
+    folder.mkdir(parents=True, exist_ok=True)
+    special = [
+        "<|endoftext|>", "<|startoftranscript|>", "<|en|>", "<|zh|>", "<|de|>", "<|translate|>", "<|transcribe|>",
+        "<|startoflm|>", "<|startofprev|>", "<|nospeech|>", "<|notimestamps|>",
+    ]  # fmt: skip
+    times = [f"<|{number * 0.02:.2f}|>" for number in range(1501)]
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    (folder / "vocab.json").write_text(json.dumps({token: number for number, token in enumerate(letters)}))
+    (folder / "merges.txt").write_text("#version: 0.2\n")
+    words = WhisperTokenizer(str(folder / "vocab.json"), str(folder / "merges.txt"))
+    words.add_tokens(special, special_tokens=True)
+    words.add_tokens(times)
+    number = {token: words.convert_tokens_to_ids(token) for token in (*special, "<|0.00|>")}
+    assert number["<|0.00|>"] == len(letters) + len(special), "time tokens come last"
+    WhisperProcessor(WhisperFeatureExtractor(feature_size=16), words).save_pretrained(folder)
+    start, end = number["<|startoftranscript|>"], number["<|endoftext|>"]
+    config = WhisperConfig(
+        vocab_size=len(words), num_mel_bins=16, d_model=32, encoder_layers=2, decoder_layers=2,
+        encoder_attention_heads=2, decoder_attention_heads=2, encoder_ffn_dim=64, decoder_ffn_dim=64,
+        decoder_start_token_id=start, bos_token_id=end, eos_token_id=end, pad_token_id=end,
+        suppress_tokens=None, begin_suppress_tokens=None, init_std=0.5,
+    )  # fmt: skip
+    model = WhisperForConditionalGeneration(config)
+    model.generation_config = GenerationConfig(
+        decoder_start_token_id=start, bos_token_id=end, eos_token_id=end, pad_token_id=end, is_multilingual=True,
+        no_timestamps_token_id=number["<|notimestamps|>"], prev_sot_token_id=number["<|startofprev|>"],
+        lang_to_id={token: number[token] for token in special[2:5]}, max_initial_timestamp_index=50,
+        task_to_id={"translate": number["<|translate|>"], "transcribe": number["<|transcribe|>"]},
+        alignment_heads=[[1, 0], [1, 1]], max_length=24, return_timestamps=True,
+        suppress_tokens=[number[token] for token in special[1:]], begin_suppress_tokens=[end],
+    )  # fmt: skip
+    with torch.no_grad():
+        model.proj_out.weight[number["<|nospeech|>"]] = 0
+    model.save_pretrained(folder)
