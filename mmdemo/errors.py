@@ -11,6 +11,8 @@ StudioError
 │   └── NoSpace           the disk is full
 ├── DoesNotFit            more memory than the budget allows
 ├── Unsupported           this model cannot do what was asked
+├── ServerFailed          a server that a model runs on does not answer as it should
+│   └── ServerRefused     it does not take what it was sent
 └── Cancelled             the user stopped it
 """
 
@@ -64,6 +66,14 @@ class DoesNotFit(StudioError):
 
 class Unsupported(StudioError):
     """The model cannot do what was asked."""
+
+
+class ServerFailed(StudioError):
+    """A server that a model runs on does not answer as it should."""
+
+
+class ServerRefused(ServerFailed):
+    """It does not take what it was sent."""
 
 
 class Cancelled(StudioError):

@@ -65,6 +65,14 @@ class Backend(Protocol):
         """Free the memory."""
 
 
+@runtime_checkable
+class Patient(Protocol):
+    """A backend that waits for something else than its own steps: it asks meanwhile whether the user has stopped."""
+
+    def heed(self, cancelled: Callable[[], bool]) -> None:
+        """Called when a piece of work begins to use it: from now on, this says whether the user has stopped."""
+
+
 @dataclass(frozen=True)
 class Seen:
     """What was said of a picture so far. `index` counts the pictures of the call."""

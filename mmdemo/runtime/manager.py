@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mmdemo import catalog, folders, hub_rows
+from mmdemo import catalog, folders, hub_rows, remote_rows
 from mmdemo.catalog import ModelSpec
 from mmdemo.errors import UnknownName, Unsupported
 from mmdemo.folders import bytes_in
 from mmdemo.runtime import backends, device, memory, ocr, placement, quantization, room
-from mmdemo.runtime.base import Backend, Load
+from mmdemo.runtime.base import Backend, Load, Patient
 from mmdemo.runtime.estimates import Estimate, Part
 from mmdemo.runtime.sources import Progress, arrived, cached, described, fetch, look, remove, usage
 from mmdemo.runtime.standing import AUTO, How, Row, Status
@@ -47,6 +47,7 @@ class Manager:
             raise UnknownName("offload setting", settings.offload, placement.OFFLOADS)
         self.settings = settings
         hub_rows.use(settings.models_folder)
+        remote_rows.use(settings)
         self._loaded: dict[tuple[str, How], _Loaded] = {}
         self._begun = time.monotonic()
 
@@ -92,12 +93,15 @@ class Manager:
             report(Progress(f"Loading {spec.title}"))
             request = self._load(spec, folders, how, cancelled)
             request.go_on()  # nothing is unloaded for what nobody wants any more
-            places = self._make_room(request, backends.estimate(request).total)
+            size = backends.estimate(request).total
+            places = self._make_room(request, size) if size else {}  # one on a server takes nothing here
             backend = backends.load(replace(request, budget=places))
             self._loaded[name] = _Loaded(spec, backend, time.monotonic(), how)
         entry = self._loaded[name]
         entry.used = time.monotonic()
         usage.note(entry.spec, self.settings)
+        if isinstance(entry.backend, Patient):
+            entry.backend.heed(cancelled)
         return entry.backend
 
     def resolved(self, spec: ModelSpec, how: How) -> How:
@@ -149,6 +153,8 @@ class Manager:
             return entry.spec
         if key.startswith(hub_rows.PREFIX) and key not in catalog.MODELS:
             return hub_rows.spec_of(key, self.settings.models_folder)
+        if key.startswith(remote_rows.PREFIX):
+            return remote_rows.spec_of(key, self.settings)
         return catalog.get(key)
 
     def absent(self, key: str) -> list[str]:
@@ -217,7 +223,7 @@ class Manager:
         """Every row of the catalog, and of the repositories of which something is here, and where it stands."""
         own = hub_rows.rows(self.settings.models_folder)
         here = [spec for spec in own if cached(spec, self.settings) or arrived(spec, self.settings)]
-        for spec in (*catalog.ROWS, *here):
+        for spec in (*catalog.ROWS, *here, *remote_rows.rows(self.settings)):
             folder = cached(spec, self.settings)
             entry = next((self._loaded[name] for name in self._entries(spec.key)), None)
             yield Row(
