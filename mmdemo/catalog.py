@@ -6,14 +6,14 @@ them: the first that answers is used, and the checksum decides whether it is rig
 
 from __future__ import annotations
 
-from mmdemo import folders, hub_models, hub_rows
+from mmdemo import folders, hub_models, hub_rows, remote_rows
 from mmdemo.errors import UnknownName
 from mmdemo.hub_models import on_hub as _hub
-from mmdemo.specs import STYLES, Hub, Local, ModelFile, ModelSpec, Pypi, Source, Task, Wheel
+from mmdemo.specs import STYLES, Hub, Local, ModelFile, ModelSpec, Pypi, Remote, Source, Task, Wheel
 
 __all__ = [
-    "MODELS", "ROWS", "STYLES", "Hub", "Local", "ModelFile", "ModelSpec", "Pypi", "Source", "Task", "Wheel", "get",
-    "having",
+    "MODELS", "ROWS", "STYLES", "Hub", "Local", "ModelFile", "ModelSpec", "Pypi", "Remote", "Source", "Task", "Wheel",
+    "get", "having",
 ]  # fmt: skip
 
 WHISPER_NAMES = ("config.json", "model.bin", "tokenizer.json", "vocabulary.txt")
@@ -254,17 +254,19 @@ MODELS: dict[str, ModelSpec] = {row.key: row for row in ROWS}
 
 def get(key: str) -> ModelSpec:
     """The row of `key`, or a row made from the checkpoint in the folder whose path `key` is, or from the repository of
-    the Hub that `key` names (`hub:owner/name`).
+    the Hub that `key` names (`hub:owner/name`), or of a model on a server (`remote:NAME`, `remote:MODEL@URL`).
 
     Raises:
         UnknownName: with the keys there are.
-        InputError: for a `hub:` key that is not well formed.
+        InputError: for a `hub:` or `remote:` key that is not well formed.
         WeightsError: for a folder whose checkpoint no engine can run.
     """
     if key in MODELS:
         return MODELS[key]
     if key.startswith(hub_rows.PREFIX):
         return hub_rows.spec_of(key)
+    if key.startswith(remote_rows.PREFIX):
+        return remote_rows.spec_of(key)
     folder = folders.path_in(key)
     if folder is None:
         raise UnknownName("model", key, MODELS)

@@ -13,6 +13,8 @@ StudioError
 │   └── InUse             now: what would have to be unloaded is in use
 ├── Crashed               an engine broke down while it loaded or ran
 ├── Unsupported           this model cannot do what was asked
+├── ServerFailed          a server that a model runs on does not answer as it should
+│   └── ServerRefused     it does not take what it was sent
 └── Cancelled             the user stopped it
 """
 
@@ -83,6 +85,14 @@ class Crashed(StudioError):
 
 class Unsupported(StudioError):
     """The model cannot do what was asked."""
+
+
+class ServerFailed(StudioError):
+    """A server that a model runs on does not answer as it should."""
+
+
+class ServerRefused(ServerFailed):
+    """It does not take what it was sent."""
 
 
 class Cancelled(StudioError):

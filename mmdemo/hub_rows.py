@@ -87,7 +87,7 @@ def is_key(text: str) -> bool:
 
 def folder_name(key: str) -> str:
     """The name of the folder for the files of any row, in the folder of the models."""
-    return address(key).folder if key.startswith(PREFIX) else key
+    return address(key).folder if key.startswith(PREFIX) else re.sub(r"[^\w.@-]", "-", key, flags=re.ASCII)
 
 
 def use(models: Path) -> None:

@@ -39,6 +39,12 @@ class Settings:
     offload: str = setting(
         "cpu", "Where layers go that a GPU has no room for: no, cpu, or disk (slow; without a GPU too)."
     )
+    remotes: str = setting(
+        "",
+        "Servers that speak OpenAI's protocol, by base URL, with a blank between them; URL=VARIABLE names the "
+        "environment variable that holds the key.",
+    )
+    remote_seconds: float = setting(120.0, "A server that has sent nothing for so many seconds has failed.")
     idle_minutes: int = setting(30, "A model that nobody has used for so many minutes is unloaded; 0: never.")
     max_megabytes: int = setting(4096, "Largest file that is opened, in MB.")
     max_megapixels: int = setting(100, "Largest picture that is opened, in millions of pixels.")

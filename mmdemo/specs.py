@@ -45,7 +45,28 @@ class Local:
     folder: str
 
 
-Source = Pypi | Hub | Local
+@dataclass(frozen=True)
+class Remote:
+    """A model on a server that speaks OpenAI's protocol: nothing of it is kept here.
+
+    Attributes:
+        url: where the server's API begins, usually ending in `/v1`.
+        model: its name there.
+        variable: the environment variable that holds the key, or empty; never the key itself.
+        hears: how it is given sound: at `/audio/transcriptions`, or as a part of a chat message.
+        video: how it is given the frames of a video: as pictures one after the other, or as one `video_url`.
+        seconds: without a byte, after which the server has failed.
+    """
+
+    url: str
+    model: str
+    variable: str = ""
+    hears: Literal["transcriptions", "chat"] = "transcriptions"
+    video: Literal["images", "video_url"] = "images"
+    seconds: float = 120.0
+
+
+Source = Pypi | Hub | Local | Remote
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mmdemo import hub_rows, tasks
+from mmdemo import hub_rows, remote_rows, tasks
+from mmdemo.catalog import ModelSpec
 from mmdemo.errors import Crashed, TooLarge
 from mmdemo.options import build, meta
+from mmdemo.runtime import servers
 from mmdemo.runtime.calls import WAIT, Wait
 from mmdemo.runtime.estimates import Estimate
 from mmdemo.runtime.idle import Idle
@@ -122,6 +124,19 @@ class Studio:
             report(hub_find.search(wanted, self.settings, report, cancelled))
 
         return self._fetcher.report(action, stop)
+
+    def served(self, url: str, stop: threading.Event | None = None) -> Iterator[Progress | list[str]]:
+        """Ask the server at a base URL what it serves: progress, then the keys. See `servers.listed`."""
+
+        def action(report: Callable[[Progress | list[str]], None], cancelled: Callable[[], bool]) -> None:
+            report(servers.listed(url, self.settings, report, cancelled))
+
+        return self._fetcher.report(action, stop)
+
+    def declare(self, key: str) -> ModelSpec:
+        """Give a model of a server, `remote:MODEL@URL`, a row with a name of its own. See `remote_rows.declare`."""
+        model, url = remote_rows.parted(key)
+        return remote_rows.declare(url, model, self.settings)
 
     def fetch(self, key: str, stop: threading.Event | None = None) -> Iterator[Progress]:
         """Fetch a checkpoint, yielding progress, until it is there or `stop` is set. Requests go on meanwhile."""

@@ -16,7 +16,7 @@ TIERS = (  # from the bottom up: a room may import the rooms of lower tiers, and
     ("results", "options"),
     ("settings", "specs"),
     ("families", "hub_models"),
-    ("folders", "hub_rows"),
+    ("folders", "hub_rows", "remote_rows"),
     ("catalog",),
     ("media",),
     ("fusion",),
@@ -53,6 +53,7 @@ HOME = {  # package: where its name may be written, as beginnings of paths in mm
     "moviepy": ("media/render.py",),
     "rapidocr": ("runtime/ocr.py",),
     "onnxruntime": ("runtime/ocr.py",),
+    "httpx": ("runtime/remote",),
 }
 FILES = [ROOT / "app.py", *(path for path in sorted(PACKAGE.rglob("*.py")) if path != PACKAGE / "__init__.py")]
 HEAVY = ("torch", "torchvision", "transformers", "timm", "cv2", "av", "openvino", "faster_whisper", "ctranslate2",

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, TextIO
 
 from mmdemo import catalog
-from mmdemo.cli import estimate, search
+from mmdemo.cli import estimate, search, servers
 from mmdemo.cli.output import megabytes, table
 from mmdemo.cli.progress import Reporter
 from mmdemo.errors import StudioError
@@ -19,11 +19,14 @@ COLUMNS = ("key", "title", "size", "cached", "used", "licence")
 
 
 def add_command(commands: Any) -> None:
-    """`models list|search|estimate|fetch|prepare|remove`."""
+    """`models list|search|served|estimate|fetch|prepare|remove`."""
     about = "List, search, estimate, fetch, prepare and remove checkpoints."
     group = commands.add_parser("models", help=about, description=about)
-    actions = group.add_subparsers(dest="what", required=True, metavar="list|search|estimate|fetch|prepare|remove")
+    actions = group.add_subparsers(
+        dest="what", required=True, metavar="list|search|served|estimate|fetch|prepare|remove"
+    )
     search.add_command(actions)
+    servers.add_command(actions)
     estimate.add_command(actions)
     for what, sentence in (
         ("list", "Show what there is and what is in the cache."),

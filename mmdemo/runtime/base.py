@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,6 +63,14 @@ class Backend(Protocol):
 
     def close(self) -> None:
         """Free the memory."""
+
+
+@runtime_checkable
+class Patient(Protocol):
+    """A backend that waits for something else than its own steps: it asks meanwhile whether the user has stopped."""
+
+    def heeding(self, cancelled: Callable[[], bool]) -> Any:
+        """The same backend as one request uses it, which `cancelled` says to have been stopped."""
 
 
 @dataclass(frozen=True)

