@@ -11,6 +11,7 @@ StudioError
 │   └── NoSpace           the disk is full
 ├── DoesNotFit            more memory than the budget allows
 ├── Unsupported           this model cannot do what was asked
+├── JobError              a job ended before it was done, or cannot do what was asked
 └── Cancelled             the user stopped it
 """
 
@@ -64,6 +65,10 @@ class DoesNotFit(StudioError):
 
 class Unsupported(StudioError):
     """The model cannot do what was asked."""
+
+
+class JobError(StudioError):
+    """A job ended before it was done, or cannot do what was asked of it now."""
 
 
 class Cancelled(StudioError):

@@ -5,6 +5,7 @@
     python -m mmdemo transcribe FILE… [options] [--format srt|vtt|json|txt] [-o OUT] [--json]
     python -m mmdemo models     list|fetch|prepare|remove [KEY…] [--starter] [--json]
     python -m mmdemo models     search WORDS [--task TASK] [--json]
+    python -m mmdemo jobs       list|show|stop|resume|remove [ID…] [--json]
 
 Results go to standard output, everything else (progress, notes, errors) to standard error. The exit status is 0 if
 every input worked, 1 if one did not, 2 for a wrong command line, 130 after Ctrl+C.
@@ -19,7 +20,7 @@ import sys
 from collections.abc import Sequence
 
 from mmdemo import __version__
-from mmdemo.cli import models, run
+from mmdemo.cli import jobs, models, run
 from mmdemo.errors import StudioError
 
 FAILED, STOPPED = 1, 130
@@ -35,6 +36,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     run.add_commands(commands)
     models.add_command(commands)
+    jobs.add_command(commands)
     return top
 
 
