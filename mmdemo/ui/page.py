@@ -11,6 +11,7 @@ from mmdemo.studio import Studio
 from mmdemo.ui import panels
 from mmdemo.ui.api import endpoints
 from mmdemo.ui.bench import Context
+from mmdemo.ui.drawer import Drawer
 from mmdemo.ui.early import EarlyScript
 from mmdemo.ui.handlers import quiet
 from mmdemo.ui.i18n import label, language_of, say, translations
@@ -27,7 +28,8 @@ def build(studio: Studio) -> gr.Blocks:
     context = Context(studio)
     scratch.begin(studio.settings.page_folder)
     with gr.Blocks(title="mmdemo", analytics_enabled=False, fill_width=True, delete_cache=(3600, 86400)) as page:
-        header, guide = _header()
+        drawer = Drawer(context)
+        header, guide = _header(drawer.button)
         tabs: list[Tab] = []
         with gr.Tabs(elem_classes=["mm-tabs"]):
             for kind in TABS:
@@ -53,9 +55,12 @@ def build(studio: Studio) -> gr.Blocks:
             return panels.guide(language_of(request))
 
         page.load(facts, set(chosen), header, **quiet())
+        page.load(drawer.look, drawer.seen, drawer.outputs, **quiet())
         page.load(explain, None, guide, **quiet())
         page.load(offer, set(chosen), chosen, **quiet())
-        gr.Timer(REFRESH).tick(facts, set(chosen), header, **quiet())
+        clock = gr.Timer(REFRESH)
+        clock.tick(facts, set(chosen), header, **quiet())
+        clock.tick(drawer.look, drawer.seen, drawer.outputs, **quiet())  # a job may come from another device
         for component in chosen:
             component.change(facts, set(chosen), header, **quiet())
         for tab in tabs:
@@ -72,12 +77,17 @@ def build(studio: Studio) -> gr.Blocks:
     return page
 
 
-def _header() -> tuple[gr.HTML, gr.HTML]:
-    """Name, facts and switches; where the facts and the help are written."""
+def _header(jobs: gr.Button) -> tuple[gr.HTML, gr.HTML]:
+    """Name, facts and switches; where the facts and the help are written.
+
+    Args:
+        jobs: opens the drawer of jobs; placed here.
+    """
     with gr.Row(elem_classes=["mm-header"]):
         gr.HTML(f'<h1 class="mm-title-line">{say("product")}</h1>', elem_classes=["mm-name", "mm-flat"])
         facts = gr.HTML("", elem_classes=["mm-header-facts", "mm-flat"], elem_id="mm-header")
         with gr.Row(elem_classes=["mm-switches"]):
+            jobs.render()
             language = gr.Button(label("language_switch"), size="sm", min_width=72, elem_id="mm-language")
             look = gr.Button(label("theme_switch"), size="sm", min_width=96, elem_id="mm-theme")
             ask = gr.Button(label("help"), size="sm", min_width=48, elem_id="mm-help")
