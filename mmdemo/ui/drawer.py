@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 
 from mmdemo.errors import StudioError, UnknownName
-from mmdemo.jobs.job import WAITING
+from mmdemo.jobs.job import WAITING, Job
 from mmdemo.ui import job_cards, parts
 from mmdemo.ui.bench import Context, Updates, sentence
 from mmdemo.ui.handlers import PRESSED, private, quiet
@@ -58,7 +58,7 @@ class Drawer:
         """
         jobs = self.context.studio.jobs
         try:
-            found = [(job, jobs.history(job)) for job in jobs.all()]
+            found = [(job, jobs.history(job)) for job in sorted(jobs.all(), key=_place)]
         except StudioError as error:
             return {self.list: parts.error(sentence(error, language, "the list of jobs")), self.timer: gr.skip()}
         html = job_cards.cards(found, language)
@@ -86,3 +86,10 @@ class Drawer:
         except StudioError as error:
             problem = parts.error(sentence(error, language, "the drawer of jobs"))
         return {**self.shown(language), self.problem: problem}
+
+
+def _place(job: Job) -> tuple[int, float]:
+    """What runs stands first, then what waits, in its order, then what has ended, the last one first."""
+    if job.active:
+        return 0, 0.0
+    return (1, job.queued) if job.state == "queued" else (2, -job.ended)

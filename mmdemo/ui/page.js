@@ -30,7 +30,8 @@
     drawer().querySelector(":scope > button").click();
     const button = document.querySelector("#mm-jobs-open");
     button.setAttribute("aria-expanded", open);
-    (open ? document.querySelector("#mm-jobs-close") : button).focus();
+    // What was hidden can have the focus from the next frame on.
+    setTimeout(() => (open ? document.querySelector("#mm-jobs-close") : button).focus(), 60);
   };
   document.addEventListener("keydown", (event) => {
     if (event.key === "Escape" && drawer()?.hasAttribute("data-mm-open") && !document.querySelector("dialog[open]")) {
