@@ -214,10 +214,10 @@ class Manager:
         return remove(spec, self.settings)
 
     def rows(self) -> Iterator[Row]:
-        """Every row of the catalog, and of the repositories of which something is here, and where it stands."""
+        """Where each row stands: the catalog's, those of repositories of which something is here, and tuned models."""
         own = hub_rows.rows(self.settings.models_folder)
         here = [spec for spec in own if cached(spec, self.settings) or arrived(spec, self.settings)]
-        for spec in (*catalog.ROWS, *here):
+        for spec in (*catalog.ROWS, *here, *folders.tuned(self.settings.runs_folder)):
             folder = cached(spec, self.settings)
             entry = next((self._loaded[name] for name in self._entries(spec.key)), None)
             yield Row(

@@ -18,7 +18,11 @@ BEAT = 1.5
 
 
 class Drawer:
-    """The drawer and the button that opens it; `button` is to be rendered in the header."""
+    """The drawer and the button that opens it, which is to be rendered in the header.
+
+    Attributes:
+        done: the ids of jobs that are done; when it changes there may be new models.
+    """
 
     def __init__(self, context: Context) -> None:
         """Place the drawer here."""
@@ -34,7 +38,7 @@ class Drawer:
                 self.close = gr.Button(label("close"), size="sm", min_width=72, scale=0, elem_id="mm-jobs-close")
             self.problem = gr.HTML("", elem_classes=["mm-flat"], elem_id="mm-jobs-problem")
             self.list = gr.HTML("", js_on_load=PRESSED, elem_classes=["mm-flat"], elem_id="mm-jobs-list")
-        self.seen = gr.State("")
+        self.seen, self.done = gr.State(""), gr.State([])
         self.timer = gr.Timer(BEAT, active=False)
         self.timer.tick(self.look, self.seen, self.outputs, **quiet())
         self.list.select(self.press, None, [*self.outputs, self.problem], **private())
@@ -44,7 +48,7 @@ class Drawer:
     @property
     def outputs(self) -> list[Any]:
         """What a look changes."""
-        return [self.list, self.button, self.timer, self.seen]
+        return [self.list, self.button, self.timer, self.seen, self.done]
 
     def look(self, seen: str, request: gr.Request) -> Updates:
         """How the jobs stand; nothing where that is what the page shows already."""
@@ -71,6 +75,7 @@ class Drawer:
             self.button: gr.update(value=words),
             self.timer: gr.Timer(active=busy > 0),
             self.seen: html,
+            self.done: [job.id for job, _ in found if job.state == "done"],
         }
 
     def press(self, pressed: gr.EventData, request: gr.Request) -> Updates:

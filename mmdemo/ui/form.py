@@ -15,6 +15,7 @@ import gradio as gr
 
 from mmdemo import catalog, tasks
 from mmdemo.catalog import Task
+from mmdemo.errors import StudioError
 from mmdemo.options import build, meta
 from mmdemo.runtime.standing import Row
 from mmdemo.ui.i18n import label, option_label
@@ -120,8 +121,12 @@ class Form:
             if meta(field).task:
                 one = self.components[field.name]
                 offered = {spec.key: spec.title for spec in there if meta(field).task in spec.tasks}
-                offered.setdefault(values[one], catalog.get(values[one]).title)
-                updates[one] = gr.update(choices=[(title, key) for key, title in offered.items()])
+                kept = {}
+                try:
+                    offered.setdefault(values[one], catalog.get(values[one]).title)
+                except StudioError:  # a tuned model whose run was removed
+                    kept = {"value": field.default}
+                updates[one] = gr.update(choices=[(title, key) for key, title in offered.items()], **kept)
         return updates
 
     def defaults(self) -> list[Any]:

@@ -61,6 +61,7 @@ def build(studio: Studio) -> gr.Blocks:
         clock = gr.Timer(REFRESH)
         clock.tick(facts, set(chosen), header, **quiet())
         clock.tick(drawer.look, drawer.seen, drawer.outputs, **quiet())  # a job may come from another device
+        drawer.done.change(offer, set(chosen), chosen, **quiet())
         for component in chosen:
             component.change(facts, set(chosen), header, **quiet())
         for tab in tabs:
