@@ -61,14 +61,15 @@ RUN, TUNED = "run.json", "model"
 
 
 def title_of(folder: Path) -> str:
-    """What people read: the folder's name; of a tuned model the name that its run has, or the run's folder's name."""
+    """What people read: the folder's name; of a tuned model the data that it learned from and what it was before."""
     if folder.name != TUNED or not (folder.parent / RUN).is_file():
         return folder.name
     try:
-        named = json.loads((folder.parent / RUN).read_bytes()).get("name")
-    except (OSError, ValueError, AttributeError):
-        named = None
-    return named if isinstance(named, str) and named.strip() else folder.parent.name
+        asked = json.loads((folder.parent / RUN).read_bytes())
+        data, before = Path(asked["data"]), asked.get("model") or asked.get("task")
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return folder.parent.name
+    return " · ".join(filter(None, (data.stem or data.name, before and Path(str(before)).name)))
 
 
 def tuned(runs: Path) -> list[ModelSpec]:

@@ -84,6 +84,11 @@ class Settings:
         return Path(self.home) / "runs"
 
     @property
+    def datasets_folder(self) -> Path:
+        """Where data to train on are kept, one folder a set."""
+        return Path(self.home) / "datasets"
+
+    @property
     def page_folder(self) -> Path:
         """Where the page keeps what is uploaded and what it hands out."""
         return Path(self.home) / "cache" / "page"

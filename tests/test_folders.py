@@ -12,7 +12,12 @@ from mmdemo.runtime.manager import Manager
 from mmdemo.settings import Settings
 
 
-def run(runs: Path, id: str, config: dict[str, object], about: str = '{"name": "My cats"}') -> Path:
+def run(
+    runs: Path,
+    id: str,
+    config: dict[str, object],
+    about: str = '{"data": "/a/My cats.zip", "model": "whisper-tiny.en"}',
+) -> Path:
     """A run folder with a model that was never trained."""
     model = runs / id / "model"
     model.mkdir(parents=True)
@@ -34,13 +39,13 @@ def test_tuned_models_are_rows_with_the_names_of_their_runs_the_newest_first(tmp
     rows = [row for row in Manager(settings).rows() if row.spec.key.startswith(folders.PREFIX)]
     assert [(row.spec.key, row.spec.title, row.spec.tasks) for row in rows] == [
         (f"folder:{new}", "20260102-000000-bb", ("describe",)),
-        (f"folder:{old}", "My cats", ("transcribe",)),
+        (f"folder:{old}", "My cats · whisper-tiny.en", ("transcribe",)),
     ]
     assert all(row.cached and not row.loaded for row in rows)
     assert catalog.get(rows[1].spec.key) == rows[1].spec
 
 
-@pytest.mark.parametrize("about", ["[]", "no json", '{"name": 3}', '{"name": " "}'])
+@pytest.mark.parametrize("about", ["[]", "no json", '{"data": 3}', "{}"])
 def test_a_run_without_a_usable_name_has_its_folders(tmp_path: Path, about: str) -> None:
     model = run(tmp_path, "20260101-000000-aa", WHISPER, about)
     assert folders.title_of(model) == "20260101-000000-aa"

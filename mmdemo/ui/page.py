@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import gradio as gr
 
+from mmdemo.errors import StudioError
 from mmdemo.settings import Settings
 from mmdemo.studio import Studio
 from mmdemo.ui import panels
@@ -15,8 +17,10 @@ from mmdemo.ui.drawer import Drawer
 from mmdemo.ui.early import EarlyScript
 from mmdemo.ui.handlers import quiet
 from mmdemo.ui.i18n import label, language_of, say, translations
+from mmdemo.ui.run_view import key
 from mmdemo.ui.scratch import scratch
 from mmdemo.ui.tabs import TABS, Tab
+from mmdemo.ui.tabs.train import Train
 from mmdemo.ui.theme import CSS, SCRIPT, theme
 
 REFRESH = 5.0
@@ -31,7 +35,7 @@ def build(studio: Studio) -> gr.Blocks:
         drawer = Drawer(context)
         header, guide = _header(drawer.button)
         tabs: list[Tab] = []
-        with gr.Tabs(elem_classes=["mm-tabs"]):
+        with gr.Tabs(elem_classes=["mm-tabs"]) as places:
             for kind in TABS:
                 with gr.Tab(label(f"tab_{kind.name}"), id=kind.name) as place:
                     tab = kind(context)
@@ -67,8 +71,24 @@ def build(studio: Studio) -> gr.Blocks:
         for tab in tabs:
             for listener in tab.listeners:
                 listener.then(facts, set(chosen), header, **quiet())
-                if not tab.form:  # what one can choose from may have changed
+                if not tab.form:  # what one can choose from, and what runs, may have changed
                     listener.then(offer, set(chosen), chosen, **quiet())
+                    listener.then(drawer.look, drawer.seen, drawer.outputs, **quiet())
+
+        training = next(tab for tab in tabs if isinstance(tab, Train))
+        drawer.list.select(training.show, None, [places, *training.view.outputs], **quiet())
+
+        def use(run: str) -> dict[Any, Any]:
+            """Choose a tuned model where it can be used, and go there."""
+            updates: dict[Any, Any] = {}
+            with contextlib.suppress(StudioError):  # it was removed meanwhile: there is nothing to choose
+                tuned = key(studio.jobs.get(run))
+                for tab in tabs:
+                    if tab.form and (found := tab.form.choosing(studio.rows(), tuned)):
+                        updates = {places: gr.Tabs(selected=tab.name), **found, **updates}
+            return updates
+
+        training.view.use.click(use, training.view.runs, [places, *chosen], **quiet())
 
         def leave(request: gr.Request) -> None:
             context.running.leave(request.session_hash)
