@@ -50,9 +50,9 @@ def command(folder: Path, steps: int, pause: float, *how: str) -> Sequence[str]:
     return [sys.executable, str(PROGRAM), str(folder), str(steps), str(pause), *how]
 
 
-def until(jobs: Jobs, id: str, *states: str) -> Job:
+def until(jobs: Jobs, id: str, *states: str, patience: float = SOON) -> Job:
     """The job as soon as it is in one of `states`."""
-    end = time.monotonic() + SOON
+    end = time.monotonic() + patience
     while time.monotonic() < end:
         job = jobs.get(id)
         if job.state in states:
