@@ -15,6 +15,7 @@ StudioError
 ├── Unsupported           this model cannot do what was asked
 ├── ServerFailed          a server that a model runs on does not answer as it should
 │   └── ServerRefused     it does not take what it was sent
+├── JobError              a job ended before it was done, or cannot do what was asked
 └── Cancelled             the user stopped it
 """
 
@@ -93,6 +94,10 @@ class ServerFailed(StudioError):
 
 class ServerRefused(ServerFailed):
     """It does not take what it was sent."""
+
+
+class JobError(StudioError):
+    """A job ended before it was done, or cannot do what was asked of it now."""
 
 
 class Cancelled(StudioError):

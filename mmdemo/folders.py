@@ -6,6 +6,7 @@ removing models from the cache cannot touch the folder.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from pathlib import Path
@@ -39,7 +40,7 @@ def spec_of(folder: Path) -> ModelSpec:
     chats = sees and not family.prompts and _chats(folder)
     return ModelSpec(
         key=f"{PREFIX}{folder}",
-        title=folder.name,
+        title=title_of(folder),
         backend=family.engine,
         tasks=family.tasks,
         sources=(Local(str(folder)),),
@@ -53,6 +54,36 @@ def spec_of(folder: Path) -> ModelSpec:
         answers=chats or bool(family.question),
         languages=("many",),
     )
+
+
+RUN, TUNED = "run.json", "model"
+"""What a training was asked for, and beside it the folder with what came of it."""
+
+
+def title_of(folder: Path) -> str:
+    """What people read: the folder's name; of a tuned model the data that it learned from and what it was before."""
+    if folder.name != TUNED or not (folder.parent / RUN).is_file():
+        return folder.name
+    try:
+        asked = json.loads((folder.parent / RUN).read_bytes())
+        data, before = Path(asked["data"]), asked.get("model") or asked.get("task")
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return folder.parent.name
+    return " · ".join(filter(None, (data.stem or data.name, before and Path(str(before)).name)))
+
+
+def tuned(runs: Path) -> list[ModelSpec]:
+    """The rows of models that were tuned here and that an engine runs, the newest first.
+
+    Args:
+        runs: the folder with one folder a run; their names begin with the moment.
+    """
+    found = []
+    for folder in sorted(runs.glob(f"*/{TUNED}"), reverse=True):
+        if path_in(str(folder)) is not None:
+            with contextlib.suppress(WeightsError):  # the page of its run says what it is good for
+                found.append(spec_of(folder.resolve()))
+    return found
 
 
 def size_of(path: Path) -> int:

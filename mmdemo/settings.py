@@ -50,6 +50,7 @@ class Settings:
     max_megapixels: int = setting(100, "Largest picture that is opened, in millions of pixels.")
     max_seconds: int = setting(6 * 3600, "Longest recording or video, in seconds.")
     max_files: int = setting(20_000, "Most files in one request.")
+    grace_seconds: int = setting(60, "Seconds a training that is stopped has to keep what it did, before it is ended.")
     host: str = setting("127.0.0.1", "Address the page is served on; 0.0.0.0: to every machine of the network.")
     port: int = setting(7860, "Port the page is served on.")
 
@@ -82,6 +83,16 @@ class Settings:
     def models_folder(self) -> Path:
         """Where checkpoints are kept, one folder a catalog key."""
         return Path(self.home) / "models"
+
+    @property
+    def runs_folder(self) -> Path:
+        """Where jobs keep what they make, one folder each."""
+        return Path(self.home) / "runs"
+
+    @property
+    def datasets_folder(self) -> Path:
+        """Where data to train on are kept, one folder a set."""
+        return Path(self.home) / "datasets"
 
     @property
     def page_folder(self) -> Path:

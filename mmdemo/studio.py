@@ -1,4 +1,4 @@
-"""The composition root: settings, manager and worker, and the tasks that run on them. No globals, no work at import."""
+"""The composition root: settings, manager, worker, jobs, and the tasks that run on them; no globals."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 from mmdemo import hub_rows, remote_rows, tasks
 from mmdemo.catalog import ModelSpec
 from mmdemo.errors import Crashed, TooLarge
+from mmdemo.jobs import Jobs
 from mmdemo.options import build, meta
 from mmdemo.runtime import servers
 from mmdemo.runtime.calls import WAIT, Wait
@@ -38,6 +39,7 @@ class Studio:
         self.settings = settings or Settings.load()
         self.manager = Manager(self.settings)
         self.worker = Worker("models")
+        self.jobs = Jobs(self.settings)
         self._fetcher = Worker("fetch", threads=FETCHES)
         self._idle = Idle(self.settings.idle_minutes * 60.0, self._unload_idle)
 

@@ -5,6 +5,11 @@
     python -m mmdemo transcribe FILE… [options] [--format srt|vtt|json|txt] [-o OUT] [--json]
     python -m mmdemo models     list|fetch|prepare|remove [KEY…] [--starter] [--json]
     python -m mmdemo models     search WORDS [--task TASK] [--json]
+    python -m mmdemo train      --task TASK --data PATH --out DIR [--model KEY] [--method M] [--set FIELD=VALUE …]
+    python -m mmdemo train      --resume DIR
+    python -m mmdemo evaluate   --task TASK --data PATH --model KEY_OR_DIR [--split S] [--limit N] [--json]
+    python -m mmdemo export     DIR --format adapter|merged|ctranslate2|zip [-o OUT]
+    python -m mmdemo jobs       list|show|stop|resume|remove [ID…] [--json]
 
 Results go to standard output, everything else (progress, notes, errors) to standard error. The exit status is 0 if
 every input worked, 1 if one did not, 2 for a wrong command line, 130 after Ctrl+C.
@@ -19,7 +24,7 @@ import sys
 from collections.abc import Sequence
 
 from mmdemo import __version__
-from mmdemo.cli import models, run
+from mmdemo.cli import evaluate, export, jobs, models, run, train
 from mmdemo.errors import StudioError
 
 FAILED, STOPPED = 1, 130
@@ -35,6 +40,8 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     run.add_commands(commands)
     models.add_command(commands)
+    for command in (train, evaluate, export, jobs):
+        command.add_command(commands)
     return top
 
 

@@ -18,6 +18,11 @@ class Reporter:
         self._shown = ""
         self._noted: set[str] = set()
 
+    @property
+    def terminal(self) -> bool:
+        """Whether somebody sees a line that is written over and over."""
+        return self._terminal
+
     def progress(self, progress: Progress) -> None:
         """A stage, and how far it is when that is known."""
         if self._terminal:

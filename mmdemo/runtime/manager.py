@@ -235,16 +235,16 @@ class Manager:
         spec = self.spec(key)
         if spec.key.startswith(folders.PREFIX):
             raise Unsupported(f"{spec.origin} is your own folder, not a copy in the cache: delete it yourself.")
-        for other in [entry.spec for entry in self._loaded.values()]:
-            if spec.key in (other.key, *other.parts):
-                self.unload(other.key)
+        for other in [one.spec for one in self._loaded.values() if spec.key in (one.spec.key, *one.spec.parts)]:
+            self.unload(other.key)
         return remove(spec, self.settings)
 
     def rows(self) -> Iterator[Row]:
-        """Every row of the catalog, and of the repositories of which something is here, and where it stands."""
+        """Where each row stands: the catalog's, those of repositories of which something is here, and tuned models."""
         own = hub_rows.rows(self.settings.models_folder)
         here = [spec for spec in own if cached(spec, self.settings) or arrived(spec, self.settings)]
-        for spec in (*catalog.ROWS, *here, *remote_rows.rows(self.settings)):
+        here += [*folders.tuned(self.settings.runs_folder), *remote_rows.rows(self.settings)]
+        for spec in (*catalog.ROWS, *here):
             folder = cached(spec, self.settings)
             entry = self._loaded.of(spec.key)
             yield Row(

@@ -13,12 +13,16 @@ from typing import Any, cast, get_type_hints
 
 import gradio as gr
 
-from mmdemo import catalog, tasks
+from mmdemo import catalog
 from mmdemo.catalog import Task
+from mmdemo.errors import StudioError
 from mmdemo.options import build, meta
 from mmdemo.runtime.standing import Row
-from mmdemo.ui.i18n import label, option_label
+from mmdemo.ui.i18n import label, option_label, options_of
 from mmdemo.ui.languages import LANGUAGES
+
+WIDE = 1000
+"""A range from which on a slider is no help any more: the number is written."""
 
 
 def choices(field: dataclasses.Field[Any]) -> Sequence[tuple[Any, str]] | None:
@@ -52,10 +56,11 @@ def component(task: str, field: dataclasses.Field[Any], kind: type) -> gr.compon
         return gr.Dropdown(choices=list(offered), filterable=len(offered) > 8, **common)
     if kind is bool:
         return gr.Checkbox(**common)
-    if kind in (int, float) and about.minimum is not None and about.maximum is not None:
+    low, high = about.minimum, about.maximum
+    if kind in (int, float) and low is not None and high is not None and high - low < WIDE:
         return gr.Slider(about.minimum, about.maximum, step=about.step, **common)
     if kind in (int, float):
-        return gr.Number(precision=0 if kind is int else None, **common)
+        return gr.Number(minimum=low, maximum=high, precision=0 if kind is int else None, **common)
     return gr.Textbox(lines=1, **common)
 
 
@@ -68,11 +73,18 @@ class Form:
     components: Mapping[str, gr.components.Component]
 
     @classmethod
-    def of(cls, task: str) -> Form:
-        """Make the components of `task`, not yet placed: call `render` on them where they belong."""
-        options = tasks.get(task).options
+    def of(cls, task: str, own: Mapping[str, gr.components.Component] = {}) -> Form:
+        """Make the components of `task`, one of `i18n.FORMS`, not yet placed: `render` them where they belong.
+
+        Args:
+            own: components that stand for fields in place of those that the fields would make.
+        """
+        options = options_of(task)
         hints = get_type_hints(options)
-        made = {field.name: component(task, field, hints[field.name]) for field in dataclasses.fields(options)}
+        made = {
+            field.name: own.get(field.name) or component(task, field, hints[field.name])
+            for field in dataclasses.fields(options)
+        }
         return cls(task, options, made)
 
     def place(self, advanced: bool) -> None:
@@ -120,9 +132,27 @@ class Form:
             if meta(field).task:
                 one = self.components[field.name]
                 offered = {spec.key: spec.title for spec in there if meta(field).task in spec.tasks}
-                offered.setdefault(values[one], catalog.get(values[one]).title)
-                updates[one] = gr.update(choices=[(title, key) for key, title in offered.items()])
+                kept = {}
+                try:
+                    offered.setdefault(values[one], catalog.get(values[one]).title)
+                except StudioError:  # a tuned model whose run was removed
+                    kept = {"value": field.default}
+                updates[one] = gr.update(choices=[(title, key) for key, title in offered.items()], **kept)
         return updates
+
+    def choosing(self, rows: Iterable[Row], key: str) -> dict[gr.components.Component, Any]:
+        """Updates that choose the checkpoint `key` for all that it can do; none where that is nothing.
+
+        Raises:
+            UnknownName, WeightsError: there is no such checkpoint.
+        """
+        able = catalog.get(key).tasks
+        fields = [field for field in dataclasses.fields(self.options) if meta(field).task]
+        values: dict[Any, str] = {
+            self.components[one.name]: key if meta(one).task in able else str(one.default) for one in fields
+        }
+        offers = self.offers(rows, values)
+        return {one: {**offers[one], "value": key} for one, value in values.items() if value == key}
 
     def defaults(self) -> list[Any]:
         """What the components show at first, in the order of the fields."""

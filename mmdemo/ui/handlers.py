@@ -8,6 +8,15 @@ from typing import Any
 
 import gradio as gr
 
+PRESSED = """
+element.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-mm-action]");
+  if (!button || (button.dataset.mmSure && !confirm(button.dataset.mmSure))) return;
+  trigger("select", { value: button.dataset.mmKey, index: 0, action: button.dataset.mmAction });
+});
+"""
+"""A press on a row's button is a `select` event of its component, with the row's key and what to do."""
+
 
 def named(handler: Callable[..., Any], names: Iterable[str]) -> Callable[..., Any]:
     """The generator function `handler(*values, request)` with a parameter for each of `names`, then the request.

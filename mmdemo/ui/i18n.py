@@ -18,9 +18,13 @@ import gradio as gr
 
 from mmdemo import tasks
 from mmdemo.options import meta
+from mmdemo.training.config import TrainOptions
 
 COOKIE = "mmdemo_language"
 LANGUAGES = ("en", "zh")
+TRAIN = "train"
+FORMS = (*tasks.TASKS, TRAIN)
+"""Names of options that are a form on the page."""
 
 
 @cache
@@ -51,11 +55,16 @@ def option_label(task: str, field: str, part: str) -> gr.I18nData:
     return _translations()(f"mm_{task}_{field}_{part}")
 
 
+def options_of(name: str) -> type[Any]:
+    """The options dataclass of one of `FORMS`."""
+    return TrainOptions if name == TRAIN else tasks.get(name).options
+
+
 def option_words(task: str) -> dict[str, str]:
     """Every label and help of a task's options: key in the browser → English."""
     return {
         f"mm_{task}_{field.name}_{part}": words
-        for field in dataclasses.fields(tasks.get(task).options)
+        for field in dataclasses.fields(options_of(task))
         for part, words in (("label", meta(field).label), ("help", meta(field).help))
         if words
     }
@@ -66,7 +75,7 @@ def _translations() -> Any:
     """The object Gradio hands to the browser. An untranslated option is shown in English; a test tells."""
     english = {f"mm_{key}": words[0] for key, words in catalogue()["ui"].items()}
     chinese = {f"mm_{key}": words[1] for key, words in catalogue()["ui"].items()}
-    for task in tasks.TASKS:
+    for task in FORMS:
         for key, words in option_words(task).items():
             english[key] = words
             chinese[key] = catalogue()["options"].get(words, words)

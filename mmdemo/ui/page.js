@@ -23,6 +23,22 @@
 
   window.mmdemoHelp = () => document.querySelector("#mm-guide dialog")?.showModal();
 
+  // The drawer of jobs: shown and hidden here alone, so that what is hidden cannot be reached by the Tab key either.
+  const drawer = () => document.querySelector("#mm-jobs");
+  window.mmdemoJobs = () => {
+    const open = drawer().toggleAttribute("data-mm-open");
+    drawer().querySelector(":scope > button").click();
+    const button = document.querySelector("#mm-jobs-open");
+    button.setAttribute("aria-expanded", open);
+    // What was hidden can have the focus from the next frame on.
+    setTimeout(() => (open ? document.querySelector("#mm-jobs-close") : button).focus(), 60);
+  };
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && drawer()?.hasAttribute("data-mm-open") && !document.querySelector("dialog[open]")) {
+      window.mmdemoJobs();
+    }
+  });
+
   // A row or a word of a result plays its recording or video from there.
   const seek = (from) => {
     const near = from.closest("[data-mm-media]") || from.closest(".mm-panel");

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import gradio as gr
 
+from mmdemo.errors import StudioError
 from mmdemo.settings import Settings
 from mmdemo.studio import Studio
 from mmdemo.ui import panels
 from mmdemo.ui.api import endpoints
 from mmdemo.ui.bench import Context
+from mmdemo.ui.drawer import Drawer
 from mmdemo.ui.early import EarlyScript
 from mmdemo.ui.handlers import quiet
 from mmdemo.ui.i18n import label, language_of, say, translations
+from mmdemo.ui.run_view import key
 from mmdemo.ui.scratch import scratch
 from mmdemo.ui.tabs import TABS, Tab
+from mmdemo.ui.tabs.train import Train
 from mmdemo.ui.theme import CSS, SCRIPT, theme
 
 REFRESH = 5.0
@@ -27,9 +32,10 @@ def build(studio: Studio) -> gr.Blocks:
     context = Context(studio)
     scratch.begin(studio.settings.page_folder)
     with gr.Blocks(title="mmdemo", analytics_enabled=False, fill_width=True, delete_cache=(3600, 86400)) as page:
-        header, guide = _header()
+        drawer = Drawer(context)
+        header, guide = _header(drawer.button)
         tabs: list[Tab] = []
-        with gr.Tabs(elem_classes=["mm-tabs"]):
+        with gr.Tabs(elem_classes=["mm-tabs"]) as places:
             for kind in TABS:
                 with gr.Tab(label(f"tab_{kind.name}"), id=kind.name) as place:
                     tab = kind(context)
@@ -53,16 +59,36 @@ def build(studio: Studio) -> gr.Blocks:
             return panels.guide(language_of(request))
 
         page.load(facts, set(chosen), header, **quiet())
+        page.load(drawer.look, drawer.seen, drawer.outputs, **quiet())
         page.load(explain, None, guide, **quiet())
         page.load(offer, set(chosen), chosen, **quiet())
-        gr.Timer(REFRESH).tick(facts, set(chosen), header, **quiet())
+        clock = gr.Timer(REFRESH)
+        clock.tick(facts, set(chosen), header, **quiet())
+        clock.tick(drawer.look, drawer.seen, drawer.outputs, **quiet())  # a job may come from another device
+        drawer.done.change(offer, set(chosen), chosen, **quiet())
         for component in chosen:
             component.change(facts, set(chosen), header, **quiet())
         for tab in tabs:
             for listener in tab.listeners:
                 listener.then(facts, set(chosen), header, **quiet())
-                if not tab.form:  # what one can choose from may have changed
+                if not tab.form:  # what one can choose from, and what runs, may have changed
                     listener.then(offer, set(chosen), chosen, **quiet())
+                    listener.then(drawer.look, drawer.seen, drawer.outputs, **quiet())
+
+        training = next(tab for tab in tabs if isinstance(tab, Train))
+        drawer.list.select(training.show, None, [places, *training.view.outputs], **quiet())
+
+        def use(run: str) -> dict[Any, Any]:
+            """Choose a tuned model where it can be used, and go there."""
+            updates: dict[Any, Any] = {}
+            with contextlib.suppress(StudioError):  # it was removed meanwhile: there is nothing to choose
+                tuned = key(studio.jobs.get(run))
+                for tab in tabs:
+                    if tab.form and (found := tab.form.choosing(studio.rows(), tuned)):
+                        updates = {places: gr.Tabs(selected=tab.name), **found, **updates}
+            return updates
+
+        training.view.use.click(use, training.view.runs, [places, *chosen], **quiet())
 
         def leave(request: gr.Request) -> None:
             context.running.leave(request.session_hash)
@@ -72,12 +98,17 @@ def build(studio: Studio) -> gr.Blocks:
     return page
 
 
-def _header() -> tuple[gr.HTML, gr.HTML]:
-    """Name, facts and switches; where the facts and the help are written."""
+def _header(jobs: gr.Button) -> tuple[gr.HTML, gr.HTML]:
+    """Name, facts and switches; where the facts and the help are written.
+
+    Args:
+        jobs: opens the drawer of jobs; placed here.
+    """
     with gr.Row(elem_classes=["mm-header"]):
         gr.HTML(f'<h1 class="mm-title-line">{say("product")}</h1>', elem_classes=["mm-name", "mm-flat"])
         facts = gr.HTML("", elem_classes=["mm-header-facts", "mm-flat"], elem_id="mm-header")
         with gr.Row(elem_classes=["mm-switches"]):
+            jobs.render()
             language = gr.Button(label("language_switch"), size="sm", min_width=72, elem_id="mm-language")
             look = gr.Button(label("theme_switch"), size="sm", min_width=96, elem_id="mm-theme")
             ask = gr.Button(label("help"), size="sm", min_width=48, elem_id="mm-help")

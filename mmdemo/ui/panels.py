@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from mmdemo import catalog, hub_rows, remote_rows
+from mmdemo import catalog, folders, hub_rows, remote_rows
 from mmdemo.catalog import ModelSpec
 from mmdemo.runtime.standing import Row, Status
 from mmdemo.ui.i18n import say
@@ -78,16 +78,20 @@ def _meter(percent: int, label: str) -> str:
 def models(rows: Sequence[Row], offline: bool, language: str) -> str:
     """Every checkpoint: what it does, how large it is, where it stands, what can be done with it.
 
-    The starter set comes first, then what the user has found, what was used last before the rest, then the catalog.
+    The starter set comes first, then what was tuned here, what the user has found, what was used last before the rest,
+    then the catalog.
     """
     own = [row for row in rows if row.spec.key.startswith(hub_rows.PREFIX)]
     own.sort(key=lambda row: -row.last_used.timestamp() if row.last_used else 0.0)
     starters = [row for row in rows if row.spec.starter]
     served = [row for row in rows if row.spec.key.startswith(remote_rows.PREFIX)]
-    others = [row for row in rows if not row.spec.starter and row not in own and row not in served]
+    tuned = [row for row in rows if row.spec.key.startswith(folders.PREFIX)]
+    placed = [*own, *served, *tuned, *starters]
+    others = [row for row in rows if row not in placed]
     parts = []
     for key, some in (
-        ("starter_set", starters), ("found_set", own), ("served_set", served), ("hub_set", others),
+        ("starter_set", starters), ("tuned_set", tuned), ("found_set", own), ("served_set", served),
+        ("hub_set", others),
     ):  # fmt: skip
         if some:
             title = say(key, language)

@@ -20,6 +20,7 @@ import pytest
 
 from mmdemo import catalog
 from mmdemo.errors import Unreachable, UnreadableMedia
+from mmdemo.jobs import Jobs
 from mmdemo.results import Description, Label, Provenance, Segment, Track, Transcript, Word
 from mmdemo.runtime.memory import Memory
 from mmdemo.runtime.sources.base import Progress
@@ -41,6 +42,7 @@ class ScriptedStudio:
     def __init__(self, home: Path, pause: float = 0.0) -> None:
         self.settings = Settings(home=str(home))
         self.worker = Worker("scripted")
+        self.jobs = Jobs(self.settings)
         self.pause = pause
         self.asked: list[tuple[str, list[Path], Any]] = []
         self.loaded = {"starter-describer"}

@@ -102,3 +102,10 @@ def test_what_was_fetched_from_the_hub_can_be_chosen_and_what_was_removed_stays_
     assert fetched[answers]["choices"] == shipped[answers]["choices"]
     removed = form.offers(rows, {**values, model: "hub:a/eyes"})
     assert removed[model]["choices"] == [*shipped[model]["choices"], ("eyes", "hub:a/eyes")]
+
+
+def test_a_tuned_model_that_was_removed_is_no_choice_any_more() -> None:
+    form = Form.of("describe")
+    model = form.components["model"]
+    update = form.offers([], {one: "folder:/gone/model" if one is model else one.value for one in form.models})[model]
+    assert update["value"] == "starter-describer" and "folder:/gone/model" not in dict(update["choices"]).values()

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from mmdemo import tasks
+from mmdemo.datasets.rows import MEDIA, SPLITS
 from mmdemo.options import meta
 from mmdemo.ui import i18n, panels
 from mmdemo.ui.tabs import TABS
@@ -18,8 +18,8 @@ from mmdemo.ui.tabs import TABS
 SOURCES = Path(i18n.__file__).parent
 CHOICES = tuple(
     choice
-    for task in tasks.TASKS
-    for field in dataclasses.fields(tasks.get(task).options)
+    for task in i18n.FORMS
+    for field in dataclasses.fields(i18n.options_of(task))
     for choice in meta(field).choices
 )
 
@@ -33,7 +33,10 @@ def keys_in_the_code() -> set[str]:
 
 
 def test_every_word_of_the_catalogue_is_used() -> None:
-    prefixes = ("choice_", "help_", "tab_", "working_", "action_", "kind_", "task_", "download_", "col_")
+    prefixes = (
+        "choice_", "help_", "tab_", "working_", "action_", "kind_", "task_", "download_", "col_", "job_", "split_",
+        "media_",
+    )  # fmt: skip
     text = "\n".join(path.read_text("utf-8") for path in SOURCES.rglob("*.py"))
     named = set(re.findall(r"""["']([a-z_]+)["']""", text))
     assert {key for key in i18n.catalogue()["ui"] if key not in named and not key.startswith(prefixes)} == set()
@@ -55,6 +58,10 @@ def test_every_key_that_the_code_names_has_words() -> None:
         ("action", ("fetch", "load", "unload", "remove")),
         ("kind", ("speech", "scene")),
         ("working", ("question", *(tab.name for tab in TABS))),
+        ("job", ("queued", "running", "stopping", "stopped", "done", "failed", "lost", "working", "working_train")),
+        ("job_do", ("show", "stop", "resume", "remove")),
+        ("split", SPLITS),
+        ("media", MEDIA),
         ("download", ("srt", "vtt", "json", "txt")),
         ("col", ("model", "task", "size", "parameters", "licence", "state", "actions")),
     ],
@@ -71,7 +78,7 @@ def test_both_languages_have_words_with_the_same_blanks_to_fill() -> None:
         assert blanks[0] == blanks[1], key
 
 
-@pytest.mark.parametrize("task", tasks.TASKS)
+@pytest.mark.parametrize("task", i18n.FORMS)
 def test_every_option_of_a_task_is_translated(task: str) -> None:
     chinese = i18n.catalogue()["options"]
     missing = [words for words in i18n.option_words(task).values() if not chinese.get(words)]
@@ -79,7 +86,7 @@ def test_every_option_of_a_task_is_translated(task: str) -> None:
 
 
 def test_the_chinese_of_the_options_names_only_options_that_exist() -> None:
-    used = {words for task in tasks.TASKS for words in i18n.option_words(task).values()}
+    used = {words for task in i18n.FORMS for words in i18n.option_words(task).values()}
     assert set(i18n.catalogue()["options"]) - used == set()
 
 

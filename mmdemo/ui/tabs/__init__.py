@@ -10,6 +10,7 @@ from mmdemo.ui.inputs import Look
 from mmdemo.ui.tabs.describe import Describe
 from mmdemo.ui.tabs.models import Models
 from mmdemo.ui.tabs.speech import Speech
+from mmdemo.ui.tabs.train import Train
 from mmdemo.ui.tabs.video import Video
 
 
@@ -34,4 +35,4 @@ class Tab(Protocol):
         """Events after which memory and loaded models may have changed."""
 
 
-TABS: tuple[type[Tab], ...] = (Describe, Video, Speech, Models)
+TABS: tuple[type[Tab], ...] = (Describe, Video, Speech, Train, Models)

@@ -12,20 +12,11 @@ from mmdemo.errors import UnknownName
 from mmdemo.runtime.sources.hub_find import Found
 from mmdemo.ui import panels, parts
 from mmdemo.ui.bench import Bench, Context, State, Updates
-from mmdemo.ui.handlers import private
+from mmdemo.ui.handlers import PRESSED, private
 from mmdemo.ui.i18n import label, language_of, say
 from mmdemo.ui.inputs import Look
 from mmdemo.ui.tabs.search import Search
 from mmdemo.ui.tabs.servers import Servers
-
-PRESSED = """
-element.addEventListener("click", (event) => {
-  const button = event.target.closest("[data-mm-action]");
-  if (!button || (button.dataset.mmSure && !confirm(button.dataset.mmSure))) return;
-  trigger("select", { value: button.dataset.mmKey, index: 0, action: button.dataset.mmAction });
-});
-"""
-"""A press on a row's button is a `select` event of the table, with the row's key and what to do."""
 
 
 class Models:

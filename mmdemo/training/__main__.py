@@ -1,0 +1,33 @@
+"""`python -m mmdemo.training FOLDER/run.json`: run it, or go on with it; also under `accelerate launch`.
+
+The exit status is 0 when it is done, 75 when it was stopped (SIGTERM, Ctrl+C) and can go on, 1 when it failed.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+import warnings
+from pathlib import Path
+
+
+def main(argv: list[str]) -> int:
+    """Run the file that the command line names."""
+    if len(argv) != 1:
+        print(__doc__, file=sys.stderr)
+        return 2
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    file = Path(argv[0]).expanduser().resolve()
+    folder = file if file.is_dir() else file.parent
+    from mmdemo.training.run import run
+
+    return run(folder, stopping=stop.is_set, listener=lambda event: print(event, flush=True))
+
+
+if __name__ == "__main__":
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")  # what a library deprecates is nothing the user can act on
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,157 @@
+"""Checkpoints of a run: what is needed to go on as if nothing had happened, whole on the disk or not there at all.
+
+What is kept are the trained weights, the optimizer's state, and how far the run is. Nothing else decides the rest: the
+order of the rows, the learning rate and the random numbers of a step follow from the seed and the step's number.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+FOLDER = "checkpoints"
+STATE, WEIGHTS, OPTIMIZER = "state.json", "weights.safetensors", "optimizer.safetensors"
+
+
+@dataclass
+class State:
+    """How far a run is.
+
+    Attributes:
+        step: steps taken.
+        batch: rows computed at once, which memory may have lowered.
+        best: the best score of an evaluation so far, and at which step it was.
+        waited: evaluations since then.
+        seconds: time spent on learning.
+    """
+
+    step: int = 0
+    batch: int = 0
+    best: float | None = None
+    best_step: int = 0
+    waited: int = 0
+    seconds: float = 0.0
+
+
+def trained(model: nn.Module) -> dict[str, nn.Parameter]:
+    """The weights that are learned, by name; tied ones once."""
+    return {name: one for name, one in model.named_parameters() if one.requires_grad}
+
+
+def save(folder: Path, state: State, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    """Write a checkpoint of this step into a run's folder, and remove what it makes needless.
+
+    Raises:
+        OSError: the disk is full or refuses; the checkpoints before it are still there.
+    """
+    place = folder / FOLDER / f"step-{state.step:09d}"
+    if not place.exists():
+        tensors, groups = _flat(optimizer)
+        with whole(place) as partial:
+            _write(model, partial)
+            save_file(tensors, partial / OPTIMIZER)
+            text = json.dumps({"state": asdict(state), "groups": groups}, indent=1)
+            (partial / STATE).write_text(text + "\n", encoding="utf-8")
+    needed = (place.name, _best(folder, state).name)
+    for other in (folder / FOLDER).iterdir():
+        if other.name not in needed:
+            shutil.rmtree(other, ignore_errors=True)
+
+
+def load(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> State:
+    """Put the newest checkpoint of a run into model and optimizer; how far it is. Step 0 if there is none."""
+    found = sorted((folder / FOLDER).glob("step-?????????"))
+    if not found:
+        return State()
+    place = found[-1]
+    put(load_file(place / WEIGHTS), model)
+    values = json.loads((place / STATE).read_text(encoding="utf-8"))
+    _restore(optimizer, load_file(place / OPTIMIZER), values["groups"])
+    return State(**values["state"])
+
+
+def save_best(folder: Path, state: State, model: nn.Module) -> None:
+    """Keep the trained weights of this step as the best so far; those before it go when a checkpoint names these."""
+    place = _best(folder, state)
+    if not place.exists():
+        with whole(place) as partial:
+            _write(model, partial)
+
+
+def load_best(folder: Path, state: State, model: nn.Module) -> None:
+    """Put the best weights into the model, if some were kept."""
+    file = _best(folder, state) / WEIGHTS
+    if file.exists():
+        put(load_file(file), model)
+
+
+def _best(folder: Path, state: State) -> Path:
+    return folder / FOLDER / f"best-{state.best_step:09d}"
+
+
+def _write(model: nn.Module, place: Path) -> None:
+    save_file({name: one.detach().cpu().contiguous() for name, one in trained(model).items()}, place / WEIGHTS)
+
+
+def put(weights: Mapping[str, Tensor], model: nn.Module) -> None:
+    """Copy trained weights into the model."""
+    own = trained(model)
+    with torch.no_grad():
+        for name, tensor in weights.items():
+            own[name].copy_(tensor)
+
+
+@contextmanager
+def whole(place: Path) -> Iterator[Path]:
+    """A folder that has its name only when all of it is on the disk: written beside it, synchronised, renamed."""
+    partial = place.with_name(f".{place.name}.{os.getpid()}")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+        for file in (*partial.rglob("*"), partial):
+            synchronise(file)
+        partial.rename(place)
+        synchronise(place.parent)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def synchronise(path: Path) -> None:
+    """Wait until a file or folder is on the disk; a folder cannot be asked for on Windows."""
+    if path.is_dir() and os.name == "nt":
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _flat(optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tensor], list[dict[str, Any]]]:
+    """An optimizer's state as named tensors, and its groups without them."""
+    state = optimizer.state_dict()
+    tensors = {
+        f"{number}.{name}": value.detach().cpu().contiguous()
+        for number, values in state["state"].items()
+        for name, value in values.items()
+    }
+    return tensors, state["param_groups"]
+
+
+def _restore(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor], groups: list[dict[str, Any]]) -> None:
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        number, _, field = name.partition(".")
+        state.setdefault(int(number), {})[field] = tensor
+    optimizer.load_state_dict({"state": state, "param_groups": groups})

@@ -1,0 +1,237 @@
+"""The one loop of all recipes: plain torch, with `accelerate` for devices and processes.
+
+A step is fixed by the seed and its number alone: which rows it sees (`order`), the learning rate, the random numbers
+of dropout. So a run that goes on from a checkpoint takes the very steps it would have taken.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from mmdemo.datasets.rows import Row
+from mmdemo.errors import StudioError
+from mmdemo.training import checkpoints, order
+from mmdemo.training.checkpoints import State
+from mmdemo.training.memory import out_of_memory, too_large, used
+from mmdemo.training.plan import Plan, rate
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mmdemo.training.events import Events
+    from mmdemo.training.recipes.base import Recipe
+
+NORM = 1.0
+"""Gradients are cut to this length."""
+TOLD_EVERY = 1.0
+"""Seconds between two lines of progress."""
+CHECKPOINT_SECONDS = 120.0
+MANY = 1_000_003
+
+
+class Stopped(Exception):  # not an error: the user's wish
+    """The user stopped the run; its last step is kept."""
+
+
+class Diverged(StudioError):
+    """The loss is no number any more."""
+
+
+@dataclass
+class Loop:
+    """A run that is under way.
+
+    Attributes:
+        evaluate: scores the weights as they are on held-out rows; None without such rows.
+        stopping: whether the user has stopped; asked after each step.
+    """
+
+    recipe: Recipe
+    rows: Sequence[Row]
+    plan: Plan
+    folder: Path
+    events: Events
+    accelerator: Any
+    evaluate: Callable[[int], float] | None
+    stopping: Callable[[], bool]
+
+    def run(self) -> State:
+        """Take the steps that are left; the best weights are in the recipe's model then.
+
+        Raises:
+            Stopped: a checkpoint of the last step was written.
+            Diverged: the loss is not a number; names the rows of the step.
+            DoesNotFit: not even one row at a time fits into memory.
+            OSError: the disk is full.
+        """
+        model = self.recipe.model
+        optimizer = optimizer_of(model, self.plan)
+        state = checkpoints.load(self.folder, model, optimizer)
+        state.batch = state.batch or self.plan.batch
+        wrapped, optimizer = self.accelerator.prepare(model, optimizer)
+        sizes = [self.recipe.size(row) for row in self.rows]
+        saved = told = time.monotonic()
+        seen, since = 0, state.seconds
+        epoch, steps = -1, []
+        while state.step < self.plan.steps and not self._enough(state):
+            began = time.monotonic()
+            now, place = divmod(state.step, self.plan.per_epoch)
+            if now != epoch:
+                epoch, steps = now, order.steps_of(now, sizes, self.plan.rows, self.plan.seed)
+            loss = self._step(wrapped, optimizer, steps[place], state)
+            state.step += 1
+            state.seconds += time.monotonic() - began
+            seen += len(steps[place])
+            last = state.step == self.plan.steps
+            if last or state.step == 1 or time.monotonic() - told > TOLD_EVERY:
+                self._tell(state, loss, seen / max(state.seconds - since, 1e-6))
+                told, seen, since = time.monotonic(), 0, state.seconds
+            if self.evaluate and (last or state.step % self.plan.evaluate_every == 0):
+                self._evaluate(state, model)
+            stop = self._anyone(self.stopping())
+            if stop or self._due(state, saved):
+                self._save(state, model, optimizer)
+                saved = time.monotonic()
+            if stop and not last:
+                raise Stopped
+        if self.evaluate and state.step < self.plan.steps and state.step % self.plan.evaluate_every:
+            self._evaluate(state, model)  # it ended early: the last weights count too
+        self._save(state, model, optimizer)
+        checkpoints.load_best(self.folder, state, model)
+        model.eval()
+        return state
+
+    def _step(self, model: nn.Module, optimizer: Any, places: list[int], state: State) -> float:
+        """One step; if memory does not suffice, it is taken again with half as many rows at once."""
+        while True:
+            try:
+                return self._try_step(model, optimizer, places, state)
+            except (RuntimeError, MemoryError) as error:
+                if not out_of_memory(error):
+                    raise
+            optimizer.zero_grad(set_to_none=True)
+            if state.batch == 1:
+                raise too_large()
+            state.batch = max(1, state.batch // 2)
+            self.events(
+                "note",
+                message=f"Memory did not suffice: only {state.batch} rows are computed at once from now on.",
+            )
+
+    def _try_step(self, model: nn.Module, optimizer: Any, places: list[int], state: State) -> float:
+        seed(self.plan.seed, state.step * self.accelerator.num_processes + self.accelerator.process_index)
+        for group in optimizer.param_groups:
+            group["lr"] = self.plan.learning_rate * rate(state.step, self.plan)
+        mine = places[self.accelerator.process_index :: self.accelerator.num_processes]
+        model.train()
+        batches = [
+            self.recipe.batch([self.rows[place] for place in piece]) for piece in order.pieces(mine, state.batch)
+        ]
+        labels = self._sum(float(sum(self.recipe.count(batch) for batch in batches)))
+        total = 0.0
+        for number, batch in enumerate(batches):
+            with self._together(model, number == len(batches) - 1):
+                with self.accelerator.autocast():
+                    loss = self.recipe.loss(model, batch)
+                # the mean over all labels of the step, on all processes, whose gradients are averaged
+                self.accelerator.backward(loss * (self.accelerator.num_processes / max(labels, 1.0)))
+            total += float(loss.detach())
+        mean = self._sum(total) / max(labels, 1.0)
+        if not math.isfinite(mean):
+            optimizer.zero_grad(set_to_none=True)
+            names = "; ".join(self.rows[place].origin for place in places[:3])
+            raise Diverged(
+                f"The loss is no number any more at step {state.step + 1} (rows: {names}, …): lower the learning rate, "
+                "or look at these rows."
+            )
+        self.accelerator.clip_grad_norm_(model.parameters(), NORM)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        return mean
+
+    def _together(self, model: nn.Module, last: bool) -> Any:
+        """Processes exchange gradients once a step, with the last batch."""
+        from contextlib import nullcontext
+
+        return nullcontext() if last else self.accelerator.no_sync(model)
+
+    def _sum(self, value: float) -> float:
+        """A number added up over all processes."""
+        if self.accelerator.num_processes == 1:
+            return value
+        tensor: Tensor = self.accelerator.reduce(
+            torch.tensor(value, device=self.accelerator.device, dtype=torch.float64)
+        )
+        return float(tensor)
+
+    def _anyone(self, wish: bool) -> bool:
+        return self._sum(float(wish)) > 0
+
+    def _enough(self, state: State) -> bool:
+        """Whether the time is up, or nothing became better for long."""
+        if self.plan.seconds and self._sum(state.seconds) / self.accelerator.num_processes > self.plan.seconds:
+            self.events("note", message=f"The time is up after step {state.step} of {self.plan.steps}.")
+            return True
+        if self.plan.patience and state.waited >= self.plan.patience:
+            self.events("note", message=f"Nothing became better for {state.waited} evaluations: stopped early.")
+            return True
+        return False
+
+    def _due(self, state: State, saved: float) -> bool:
+        if self.plan.checkpoint_every:
+            return state.step % self.plan.checkpoint_every == 0
+        return time.monotonic() - saved > CHECKPOINT_SECONDS
+
+    def _save(self, state: State, model: nn.Module, optimizer: Any) -> None:
+        if self.accelerator.is_main_process:
+            checkpoints.save(self.folder, state, model, getattr(optimizer, "optimizer", optimizer))
+        self.accelerator.wait_for_everyone()
+
+    def _evaluate(self, state: State, model: nn.Module) -> None:
+        """Score the weights, and keep them if they are the best so far."""
+        assert self.evaluate is not None
+        model.eval()
+        value = self.evaluate(state.step)
+        better = state.best is None or (value < state.best if self.recipe.lower else value > state.best)
+        state.waited = 0 if better else state.waited + 1
+        if better:
+            state.best, state.best_step = value, state.step
+            if self.accelerator.is_main_process:
+                checkpoints.save_best(self.folder, state, model)
+
+    def _tell(self, state: State, loss: float, speed: float) -> None:
+        self.events(
+            "progress",
+            step=state.step,
+            steps=self.plan.steps,
+            loss=round(loss, 5),
+            learning_rate=self.plan.learning_rate * rate(state.step - 1, self.plan),
+            samples_per_second=round(speed, 2),
+            memory=used(str(self.accelerator.device)),
+            epoch=round(state.step / self.plan.per_epoch, 3),
+        )
+
+
+def optimizer_of(model: nn.Module, plan: Plan) -> torch.optim.AdamW:
+    """AdamW (arXiv:1711.05101); vectors (biases, norms) do not decay."""
+    learned = checkpoints.trained(model).values()
+    matrices, vectors = [one for one in learned if one.ndim > 1], [one for one in learned if one.ndim <= 1]
+    groups = [{"params": matrices, "weight_decay": plan.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+    return torch.optim.AdamW([group for group in groups if group["params"]], lr=plan.learning_rate)
+
+
+def seed(number: int, step: int) -> None:
+    """Make all random numbers of a step follow from the run's seed and the step."""
+    value = (number * MANY + step) % 2**32
+    random.seed(value)
+    np.random.seed(value)  # what a library may draw from
+    torch.manual_seed(value)

@@ -1,0 +1,163 @@
+"""What a run starts from: the checkpoint of a key or a folder as `transformers` loads it, and adapters on it."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mmdemo import catalog
+from mmdemo.errors import Unsupported
+from mmdemo.runtime.backends import checkpoint
+from mmdemo.runtime.sources import Progress, fetch
+from mmdemo.settings import Settings
+from mmdemo.specs import ModelSpec
+
+if TYPE_CHECKING:
+    from mmdemo.training.config import TrainOptions
+
+RESULT = "model"
+"""The folder of a run with what it learned."""
+ADAPTER = "adapter"
+"""The folder in the result with the adapters alone, as `peft` loads them."""
+
+
+@dataclass(frozen=True)
+class Base:
+    """A checkpoint on this machine.
+
+    Attributes:
+        folder: its files, as `from_pretrained` takes them.
+        parts: folders of the rows that it is assembled from.
+        gguf: the name of the file with its weights, if they are packed so.
+    """
+
+    spec: ModelSpec
+    folder: Path
+    parts: dict[str, Path] = field(default_factory=dict)
+    gguf: str = ""
+
+
+def base_of(name: str, settings: Settings, report: Callable[[Progress], None] = lambda progress: None) -> Base:
+    """The checkpoint of a catalog key, a folder, or a finished run's folder; fetched and converted if need be.
+
+    Raises:
+        UnknownName, WeightsError, Cancelled: as fetching raises them.
+    """
+    run = Path(name).expanduser() / RESULT
+    own = name not in catalog.MODELS and (run / "config.json").is_file()
+    place = run if own else Path(name).expanduser()
+    if own or (name not in catalog.MODELS and (place / "config.json").is_file()):
+        return _of_folder(place.resolve(), settings, report)
+    spec = catalog.get(name)
+    folder = fetch(spec, settings, report)
+    parts = {part: fetch(catalog.get(part), settings, report) for part in spec.parts}
+    if spec.backend == "faster_whisper":
+        from mmdemo.runtime.convert import ctranslate2_to_transformers
+
+        report(Progress(f"Converting {spec.title}"))
+        folder = ctranslate2_to_transformers(folder, Path(settings.home) / "cache" / "converted" / spec.key)
+    packed = sorted(folder.glob("*.gguf"))
+    return Base(spec, folder, parts, packed[0].name if packed and not any(folder.glob("*.safetensors")) else "")
+
+
+def _of_folder(folder: Path, settings: Settings, report: Callable[[Progress], None]) -> Base:
+    """The user's own checkpoint. A classifier, which no engine of the studio runs, has no row but can be used here."""
+    try:
+        spec = catalog.get(f"folder:{folder}")
+    except Exception as error:
+        if "No engine here runs" not in str(error):
+            raise
+        spec = ModelSpec(
+            f"folder:{folder}", folder.name, "", (), (catalog.Local(str(folder)),), "your own", "", str(folder), 0, 0.0
+        )
+    parts = {part: fetch(catalog.get(part), settings, report) for part in spec.parts}
+    return Base(spec, folder, parts)
+
+
+def opened(automodel: Any, base: Base, **options: Any) -> Any:
+    """A model of an `Auto…` class in float32 on the CPU, in evaluation mode: what is trained keeps full precision.
+
+    Raises:
+        WeightsError: the files cannot be opened.
+    """
+    import torch
+
+    checkpoint.check_format(base.folder, base.spec.title)
+    checkpoint.quiet()
+    packed = {"gguf_file": base.gguf} if base.gguf else {"use_safetensors": True}
+
+    def load() -> Any:
+        return automodel.from_pretrained(
+            base.folder, local_files_only=True, trust_remote_code=False, dtype=torch.float32, **packed, **options
+        )
+
+    return checkpoint.opened(base.spec.title, base.folder, load).eval()
+
+
+def processor(autoclass: Any, base: Base) -> Any:
+    """A tokenizer or processor of the checkpoint.
+
+    Raises:
+        WeightsError: the files cannot be opened.
+    """
+    packed = {"gguf_file": base.gguf} if base.gguf else {}
+
+    def load() -> Any:
+        return autoclass.from_pretrained(base.folder, local_files_only=True, trust_remote_code=False, **packed)
+
+    return checkpoint.opened(base.spec.title, base.folder, load)
+
+
+def adapted(model: Any, options: TrainOptions, targets: Sequence[str] | str, task: str | None = None) -> Any:
+    """`model` with low-rank adapters (arXiv:2106.09685) beside the linear layers `targets`; all else is frozen.
+
+    Args:
+        targets: ends of the layers' names, or a regular expression of them.
+        task: one of peft's task types; for a classifier its head is trained too.
+    """
+    from peft import LoraConfig, get_peft_model
+
+    return get_peft_model(
+        model,
+        LoraConfig(
+            r=options.lora_rank,
+            lora_alpha=options.lora_alpha,
+            lora_dropout=max(0.0, options.dropout),
+            target_modules=targets if isinstance(targets, str) else list(targets),
+            task_type=task,
+        ),
+    )
+
+
+def check_method(method: str, device: str) -> None:
+    """Refuse 4-bit training where it does not run.
+
+    Raises:
+        Unsupported: saying what it needs.
+    """
+    if method == "qlora" and (device != "cuda" or importlib.util.find_spec("bitsandbytes") is None):
+        raise Unsupported("QLoRA needs an NVIDIA GPU and the package bitsandbytes: choose lora.")
+
+
+def merged(model: Any) -> Any:
+    """The model with its adapters added to its weights; one without adapters as it is."""
+    return model.merge_and_unload() if hasattr(model, "merge_and_unload") else model
+
+
+def save_adapter(model: Any, folder: Path) -> None:
+    """Write the adapters alone, if there are some, as `peft` loads them."""
+    if hasattr(model, "merge_and_unload"):
+        model.save_pretrained(folder / ADAPTER, safe_serialization=True)
+
+
+def drop_out(config: Any, share: float) -> None:
+    """Set every dropout that a configuration has; a negative share leaves it as it is."""
+    if share < 0:
+        return
+    for name in ("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout", "dropout", "resid_pdrop",
+                 "embd_pdrop", "attention_dropout", "activation_dropout"):  # fmt: skip
+        if hasattr(config, name):
+            setattr(config, name, share)

@@ -1,0 +1,102 @@
+"""Audio classification: commands, digits, speakers. A head on what Whisper's frozen encoder hears."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from mmdemo import torchvision_ops
+from mmdemo.datasets.rows import Row
+from mmdemo.training import models
+from mmdemo.training.features import Features
+from mmdemo.training.recipes import hearing
+from mmdemo.training.recipes.base import Batch, Example, Given, cross_entropy
+from mmdemo.training.recipes.labelled import Labelled
+
+PLACES_A_SECOND = 50
+AT_ONCE = 64
+
+
+class AudioClassification(Labelled):
+    """A `WhisperForAudioClassification`: encoder → projector → mean over the places → classifier."""
+
+    starter = "whisper-base"
+    methods = {"head": 2e-3}  # noqa: RUF012  # read only
+    epochs = 20
+
+    def __init__(self, given: Given) -> None:
+        super().__init__(given)
+        torchvision_ops.prepare()
+        from transformers import AutoFeatureExtractor, WhisperForAudioClassification
+
+        self.processor: Any = models.processor(AutoFeatureExtractor, given.base)
+        named = self.decide_labels([row.label for row in given.rows], "ForAudioClassification")
+        self.whole: Any = models.opened(WhisperForAudioClassification, given.base, **named).to(given.device)
+        self.whole.encoder.requires_grad_(False)
+        self.model = nn.ModuleDict({"projector": self.whole.projector, "classifier": self.whole.classifier})
+        width = self.whole.config.d_model
+        self.features = Features(given.settings, f"whisper mean {given.base.spec.key} {width}", self._encoded)
+
+    @staticmethod
+    def lacks(row: Row) -> str:
+        """A label and a recording."""
+        return Labelled.lacks(row) or ("" if row.audio or row.video else "a recording")
+
+    def size(self, row: Row) -> int:
+        """All take the same."""
+        return 1
+
+    def prepare(self, rows: Sequence[Row], progress: Callable[[int, int], None]) -> None:
+        """Listen to every recording once."""
+        self.features.prepare(rows, progress)
+
+    @torch.inference_mode()
+    def _encoded(self, rows: Sequence[Row]) -> NDArray[np.float32]:
+        """(rows, width): the mean over the half minute, which the projector, being linear, may follow as well."""
+        spectra = hearing.spectra(rows, self.processor, self.given.settings)
+        hidden = self.whole.encoder(torch.from_numpy(spectra).to(self.given.device)).last_hidden_state
+        found: NDArray[np.float32] = hidden.mean(1).float().cpu().numpy()
+        return found
+
+    def encode(self, row: Row) -> Example:
+        """The features and the number of the label."""
+        return {"features": self.features(row), "label": self.place(row.label)}
+
+    def collate(self, examples: Sequence[Example]) -> Batch:
+        """features (rows, width), labels (rows)."""
+        return {
+            "features": torch.from_numpy(np.stack([one["features"] for one in examples])).float(),
+            "labels": torch.tensor([one["label"] for one in examples]),
+        }
+
+    @staticmethod
+    def _logits(model: Any, features: Tensor) -> Tensor:
+        logits: Tensor = model["classifier"](model["projector"](features))
+        return logits
+
+    def loss(self, model: nn.Module, batch: Batch) -> Tensor:
+        """Cross-entropy of the head."""
+        inner = getattr(model, "module", model)
+        logits = self._logits(inner, batch["features"])
+        return cross_entropy(logits, batch["labels"], self.options.label_smoothing, self.weight)
+
+    @torch.inference_mode()
+    def predict(self, rows: Sequence[Row]) -> list[str]:
+        """The likeliest label of each."""
+        answers: list[str] = []
+        for start in range(0, len(rows), AT_ONCE):
+            features = self.collate([self.encode(row) for row in rows[start : start + AT_ONCE]])["features"]
+            best = self._logits(self.model, features.to(self.given.device)).argmax(-1).tolist()
+            answers += [self.labels[one] for one in best]
+        return answers
+
+    def save(self, folder: Path) -> None:
+        """The whole classifier with its feature extractor, as plain `transformers` loads it."""
+        self.whole.save_pretrained(folder)
+        self.processor.save_pretrained(folder)

@@ -1,0 +1,225 @@
+"""A run from its file to its report: read, prepare, measure, learn, measure again, save."""
+
+from __future__ import annotations
+
+import errno
+import json
+import platform
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mmdemo import __version__
+from mmdemo.datasets.rows import Row
+from mmdemo.errors import Cancelled, StudioError, UnknownName
+from mmdemo.runtime import device
+from mmdemo.settings import Settings
+from mmdemo.training import compare, config, data, models, plan, recipes
+from mmdemo.training.checkpoints import synchronise
+from mmdemo.training.config import TrainOptions
+from mmdemo.training.events import Events, Listener
+from mmdemo.training.loop import Loop, Stopped, seed
+from mmdemo.training.recipes.base import Given, Recipe
+
+DONE, FAILED, STOPPED = 0, 1, 75
+"""Exit statuses; 75 as sysexits.h has it: try again later."""
+BEFORE_FILE, REPORT_FILE = "before.json", "report.json"
+SAMPLES = 3
+"""Answers that are shown at each evaluation."""
+
+
+def run(
+    folder: Path,
+    settings: Settings | None = None,
+    listener: Listener = lambda event: None,
+    stopping: Callable[[], bool] = lambda: False,
+) -> int:
+    """Do what `run.json` in the folder says, or go on with it; the exit status.
+
+    Nothing is raised: what went wrong is the last event.
+    """
+    from accelerate import PartialState
+
+    main = PartialState(cpu=_wants_cpu(folder)).is_main_process
+    events = Events(folder, listener, silent=not main)
+    try:
+        Run(folder, settings or Settings.load(), events, stopping).whole()
+    except (Stopped, Cancelled):
+        events("stopped", message="Stopped; the same command goes on from here.")
+        return STOPPED
+    except StudioError as error:
+        events("failed", message=str(error))
+        return FAILED
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        why = f"The disk of {folder} is full: free some, then go on." if full else f"{folder} cannot be used: {error}."
+        events("failed", message=why)
+        return FAILED
+    except Exception as error:
+        said = str(error).strip().split("\n")[0][:300]
+        events("failed", message=f"The run broke off ({type(error).__name__}: {said}); its log says more.")
+        raise
+    return DONE
+
+
+def _wants_cpu(folder: Path) -> bool:
+    """Whether the run is for a CPU: `accelerate` wants to know first."""
+    try:
+        return device.choose(config.read(folder / config.RUN_FILE).device) == "cpu"
+    except StudioError:
+        return True  # it will be said
+
+
+class Run:
+    """One run, in this process."""
+
+    def __init__(self, folder: Path, settings: Settings, events: Events, stopping: Callable[[], bool]) -> None:
+        self.folder, self.settings, self.events, self.stopping = folder, settings, events, stopping
+        self.options: TrainOptions = config.read(folder / config.RUN_FILE)
+        self.began = time.monotonic()
+
+    def note(self, sentence: str) -> None:
+        """Tell the user something."""
+        self.events("note", message=sentence)
+
+    def whole(self) -> None:
+        """Everything, in its order."""
+        from accelerate import Accelerator
+
+        kind = recipes.get(self.options.task)
+        self.options = settled(self.options, kind)
+        place = device.choose(self.options.device)
+        models.check_method(self.options.method, place)
+        precision = self.options.precision
+        if precision == "auto":
+            precision = "bf16" if place == "cuda" and torch.cuda.is_bf16_supported() else "fp32"
+        accelerator = Accelerator(cpu=place == "cpu", mixed_precision="bf16" if precision == "bf16" else "no")
+        if accelerator.num_processes == 1:
+            torch.set_num_threads(self.settings.threads or device.cores())
+        parts = data.parts_of(self.options, kind, self.settings, self.note)
+        self._environment(parts.fingerprint)
+        seed(self.options.seed, 0)  # new heads begin with the same weights each time
+        base = models.base_of(self.options.model, self.settings)
+        recipe = kind(Given(self.options, base, self.settings, str(accelerator.device), parts.train, self.note))
+        every = tuple(dict.fromkeys((*parts.train, *parts.held, *parts.final)))
+        recipe.prepare(every, self._progress)
+        began = time.monotonic()
+        before = self._before(recipe, parts.final)
+        measuring = time.monotonic() - began
+        chosen = plan.read(self.folder)
+        if chosen is None:
+            spent = time.monotonic() - self.began + 2 * measuring
+            chosen = plan.decide(self.options, recipe, parts.train, accelerator.num_processes, spent, self.note)
+            if accelerator.is_main_process:
+                plan.write(chosen, self.folder)
+        held = parts.held[: self.options.evaluate_rows]
+        loop = Loop(
+            recipe, parts.train, chosen, self.folder, self.events, accelerator,
+            (lambda step: self._evaluate(recipe, held, before, step)) if held else None, self.stopping,
+        )  # fmt: skip
+        state = loop.run()
+        if accelerator.is_main_process:
+            self._finish(recipe, parts.final, before, state.step)
+        accelerator.wait_for_everyone()
+
+    def _progress(self, done: int, total: int) -> None:
+        if self.stopping():
+            raise Cancelled("Stopped before anything was learned.")
+        self.events("progress", step=0, steps=0, epoch=0.0, message=f"Reading the media: {done} of {total}")
+
+    def _before(self, recipe: Recipe, rows: Sequence[Row]) -> dict[str, str]:
+        """What is answered before anything is learned, by origin; it is kept for the end, and for going on."""
+        file = self.folder / BEFORE_FILE
+        if file.exists():
+            found: dict[str, str] = json.loads(file.read_text(encoding="utf-8"))
+            return found
+        if recipe.baseline:
+            answers = [_baseline(recipe, row) for row in rows]
+        else:
+            self.events("progress", step=0, steps=0, epoch=0.0, message="Measuring before")
+            answers = recipe.predict(rows)
+        before = {row.origin: answer for row, answer in zip(rows, answers, strict=True)}
+        if rows:
+            values = recipe.scores(rows, answers).values
+            self.events("metric", step=0, values=values, split="validation")
+        _write(file, before)
+        return before
+
+    def _evaluate(self, recipe: Recipe, rows: Sequence[Row], before: dict[str, str], step: int) -> float:
+        """Score the weights as they are, and show a few answers; the score that decides."""
+        answers = recipe.predict(rows)
+        values = recipe.scores(rows, answers).values
+        self.events("metric", step=step, values=values, split="validation")
+        for row, answer in list(zip(rows, answers, strict=True))[:SAMPLES]:
+            more: dict[str, Any] = {"before": before[row.origin]} if row.origin in before else {}
+            if row.media:
+                more["media"] = str(row.media[0])
+            self.events("sample", step=step, origin=row.origin, target=recipe.target(row), text=answer, **more)
+        return values[recipe.metric]
+
+    def _finish(self, recipe: Recipe, rows: Sequence[Row], before: dict[str, str], step: int) -> None:
+        """Measure again, write the report and put the model in place."""
+        told = "It has learned; no rows were held out to tell how well."
+        if rows:
+            self.events("progress", step=step, steps=step, message="Measuring after")
+            answers = recipe.predict(rows), [before[row.origin] for row in rows]
+            found = compare.report(
+                rows, (answers[1], answers[0]), recipe.scores, recipe.target, recipe.metric, recipe.lower
+            )
+            found["baseline"] = recipe.baseline and f"before: always {recipe.baseline!r}"
+            self.events("metric", step=step, values=found["after"]["metrics"], split="final")
+            _write(self.folder / REPORT_FILE, found)
+            old, new = (found[side]["metrics"][recipe.metric] for side in ("before", "after"))
+            told = f"{recipe.metric} {old:.3f} before, {new:.3f} after, on {len(rows)} rows: {found['verdict']}."
+        result = self.folder / models.RESULT
+        partial = result.with_name(f".{models.RESULT}.partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir()
+        recipe.save(partial)
+        for file in partial.rglob("*"):
+            synchronise(file)
+        shutil.rmtree(result, ignore_errors=True)
+        partial.rename(result)
+        self.events("done", message=told)
+
+    def _environment(self, fingerprint: str) -> None:
+        """Write down what the run stands on."""
+        names = ("torch", "transformers", "accelerate", "peft", "numpy")
+        found = {
+            "mmdemo": __version__,
+            "python": platform.python_version(),
+            "system": platform.platform(),
+            "device": device.describe(device.choose(self.options.device)),
+            "threads": torch.get_num_threads(),
+            "data": fingerprint,
+            "packages": {name: version(name) for name in names},
+        }
+        _write(self.folder / "environment.json", found)
+
+
+def settled(options: TrainOptions, kind: type[Recipe]) -> TrainOptions:
+    """The options with the recipe's own model and method where none is named.
+
+    Raises:
+        UnknownName: the task cannot be learned by this method.
+    """
+    method = next(iter(kind.methods)) if options.method == "auto" else options.method
+    if method not in kind.methods:
+        raise UnknownName("method of this task", method, kind.methods)
+    return replace(options, model=options.model or kind.starter, method=method)
+
+
+def _baseline(recipe: Recipe, row: Row) -> str:
+    return " ".join([recipe.baseline] * len(row.tokens)) if row.tokens else recipe.baseline
+
+
+def _write(file: Path, values: Any) -> None:
+    partial = file.with_name(f"{file.name}.partial")
+    partial.write_text(json.dumps(values, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    partial.replace(file)

@@ -1,0 +1,86 @@
+"""The script of a few lines that an exported model of each task comes with: it needs `transformers`, not the studio."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mmdemo.errors import Unsupported
+
+TEXT = '''"""Run the model: python run.py TEXT…"""
+import sys
+from transformers import pipeline
+
+run = pipeline("{task}", model="model", device=-1)
+for text in sys.argv[1:]:
+    print(text, run(text), sep="\\t")
+'''
+TAGS = TEXT.replace("device=-1)", 'device=-1, aggregation_strategy="simple")')
+CHAT = '''"""Run the model: python run.py QUESTION…"""
+import sys
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+tokenizer, model = AutoTokenizer.from_pretrained("model"), AutoModelForCausalLM.from_pretrained("model")
+for text in sys.argv[1:]:
+    talk = [{"role": "user", "content": text}]
+    given = tokenizer.apply_chat_template(talk, add_generation_prompt=True, return_tensors="pt", return_dict=True)
+    made = model.generate(**given, max_new_tokens=200, do_sample=False)
+    print(tokenizer.decode(made[0, given["input_ids"].shape[1] :], skip_special_tokens=True))
+'''
+SPEECH = '''"""Run the model: python run.py RECORDING… (16 kHz mono WAV or FLAC)"""
+import sys
+import soundfile
+from transformers import AutoModelForSpeechSeq2Seq, AutoProcessor
+
+processor, model = AutoProcessor.from_pretrained("model"), AutoModelForSpeechSeq2Seq.from_pretrained("model")
+for file in sys.argv[1:]:
+    given = processor(soundfile.read(file)[0], sampling_rate=16000, return_tensors="pt")
+    print(processor.batch_decode(model.generate(**given), skip_special_tokens=True)[0].strip())
+'''
+PICTURE = '''"""Run the model: python run.py PICTURE…"""
+import sys
+import numpy, torch
+from PIL import Image
+from transformers import AutoModelForImageClassification
+
+model = AutoModelForImageClassification.from_pretrained("model").eval()
+form = model.config.pretrained_cfg
+for file in sys.argv[1:]:
+    image = numpy.asarray(Image.open(file).convert("RGB").resize(form["input_size"][:0:-1], Image.Resampling.BICUBIC))
+    given = torch.tensor((image / 255 - form["mean"]) / form["std"], dtype=torch.float32).permute(2, 0, 1)[None]
+    print(file, model.config.id2label[int(model(given).logits.argmax())], sep="\\t")
+'''
+SOUND = '''"""Run the model: python run.py RECORDING… (16 kHz mono WAV or FLAC)"""
+import sys
+import soundfile
+from transformers import AutoFeatureExtractor, AutoModelForAudioClassification
+
+extractor = AutoFeatureExtractor.from_pretrained("model")
+model = AutoModelForAudioClassification.from_pretrained("model").eval()
+for file in sys.argv[1:]:
+    given = extractor(soundfile.read(file)[0], sampling_rate=16000, return_tensors="pt")
+    print(file, model.config.id2label[int(model(**given).logits.argmax())], sep="\\t")
+'''
+TORCH = ("torch", "transformers", "safetensors")
+SCRIPTS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "text-classification": (TEXT.replace("{task}", "text-classification"), TORCH),
+    "token-classification": (TAGS.replace("{task}", "token-classification"), TORCH),
+    "automatic-speech-recognition": (SPEECH, (*TORCH, "soundfile")),
+    "image-classification": (PICTURE, (*TORCH, "timm", "torchvision", "pillow")),
+    "audio-classification": (SOUND, (*TORCH, "soundfile")),
+    "text-generation": (CHAT, TORCH),
+}
+"""Task to its script and the packages that it needs."""
+
+
+def of(task: str, run: Path) -> tuple[str, tuple[str, ...]]:
+    """The script of a task, and the packages that it needs.
+
+    Raises:
+        Unsupported: the model runs in the studio only.
+    """
+    if task not in SCRIPTS:
+        raise Unsupported(
+            f"{run.name} is a model of this studio's own kind, which no short script runs: export it as merged, and "
+            "give its folder as the model."
+        )
+    return SCRIPTS[task]

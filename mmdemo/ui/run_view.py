@@ -1,0 +1,181 @@
+"""A training on the page while it learns and afterwards: which one, how it stands, curves, samples, the report."""
+
+from __future__ import annotations
+
+import time
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from mmdemo import catalog, folders
+from mmdemo.errors import StudioError, UnknownName
+from mmdemo.jobs import Job
+from mmdemo.jobs.job import WAITING
+from mmdemo.ui import parts, reports, run_cards
+from mmdemo.ui.bench import Context, Updates, sentence
+from mmdemo.ui.curves import Curves
+from mmdemo.ui.handlers import PRESSED, private, quiet
+from mmdemo.ui.i18n import label, language_of
+from mmdemo.ui.scratch import scratch
+
+KIND = "train"
+BEAT = 2.0
+"""Seconds between two looks at a training that runs or waits."""
+USED = ("describe", "transcribe")
+"""What a model must be able to do for a tab to choose it."""
+TAKEN = ("model", "report.json", "run.json", "environment.json")
+"""What of a run's folder goes into its archive."""
+
+
+class RunView:
+    """One training at a time; which one is chosen from all of them."""
+
+    def __init__(self, context: Context) -> None:
+        """Place it here."""
+        self.context = context
+        self.runs = gr.Dropdown(
+            [], label=label("run"), visible=False, filterable=False, elem_id="mm-train-runs", elem_classes=["mm-option"]
+        )
+        self.head = gr.HTML("", js_on_load=PRESSED, elem_classes=["mm-flat"], elem_id="mm-train-head")
+        self.problem = gr.HTML("", elem_classes=["mm-flat"], elem_id="mm-train-problem")
+        with gr.Row(elem_classes=["mm-downloads"], visible=False) as self.done:
+            self.use = gr.Button(label("use_here"), size="sm", elem_classes=["mm-action"], elem_id="mm-train-use")
+            self.pack = gr.Button(label("pack"), size="sm", elem_classes=["mm-action"], elem_id="mm-train-pack")
+            self.zip = gr.DownloadButton(label("packed"), size="sm", visible=False, elem_id="mm-train-zip")
+        self.report = gr.HTML("", elem_classes=["mm-flat"], elem_id="mm-train-report")
+        self.curves = Curves()
+        self.samples = gr.HTML("", elem_classes=["mm-flat"], elem_id="mm-train-samples")
+        self.seen = gr.State(())
+        self.timer = gr.Timer(BEAT, active=False)
+        self.timer.tick(self.look, [self.runs, self.seen], self.outputs, **quiet())
+        self.runs.input(self.choose, self.runs, self.outputs, **quiet())
+        self.head.select(self.press, self.runs, self.outputs, **private())
+        self.pack.click(self.packed, self.runs, [self.zip, self.problem], **private())
+
+    @property
+    def outputs(self) -> list[Any]:
+        """What a look changes."""
+        own = [
+            self.runs,
+            self.head,
+            self.problem,
+            self.report,
+            self.done,
+            self.use,
+            self.zip,
+            self.samples,
+            self.seen,
+            self.timer,
+        ]
+        return [*own, *self.curves.outputs]
+
+    def opened(self, chosen: str | None, request: gr.Request) -> Updates:
+        """What the tab shows when it opens: the training that was chosen, else the last one."""
+        return self.shown(chosen or "", language_of(request))
+
+    def look(self, chosen: str | None, seen: Any, request: gr.Request) -> Updates:
+        """How it stands now."""
+        return self.shown(chosen or "", language_of(request), tuple(seen or ()))
+
+    def choose(self, chosen: str, request: gr.Request) -> Updates:
+        """Show another training."""
+        return self.shown(chosen, language_of(request))
+
+    def press(self, pressed: gr.EventData, chosen: str, request: gr.Request) -> Updates:
+        """Stop, resume or remove the training."""
+        language = language_of(request)
+        jobs = self.context.studio.jobs
+        actions = {"stop": jobs.stop, "resume": jobs.resume, "remove": jobs.remove}
+        try:
+            if pressed.action not in actions:
+                raise UnknownName("action", pressed.action, actions)
+            actions[pressed.action](str(pressed.value))
+        except StudioError as error:
+            problem = parts.error(sentence(error, language, "the page of a training"))
+            return {**self.shown(chosen, language), self.problem: problem}
+        return self.shown("" if pressed.action == "remove" else chosen, language)
+
+    def shown(self, chosen: str, language: str, seen: tuple[Any, ...] = ()) -> Updates:
+        """Updates to how a training stands.
+
+        Args:
+            chosen: its id; the last one if there is none of that id.
+            seen: what the page shows: id, state, and the last event; curves and tables are sent only if that changed.
+        """
+        jobs = self.context.studio.jobs
+        try:
+            trainings = [job for job in jobs.all() if job.kind == KIND]
+        except StudioError as error:
+            return {self.problem: parts.error(sentence(error, language, "the list of jobs")), self.timer: gr.skip()}
+        if not trainings:
+            return self._nothing()
+        job = next((one for one in trainings if one.id == chosen), trainings[0])
+        said = jobs.history(job)
+        now = (job.id, job.state, job.attempt, said.last.get("time", 0), len(trainings))
+        updates: Updates = {
+            self.head: run_cards.head(job, said, language),
+            self.timer: gr.Timer(active=job.state in WAITING),
+        }
+        if now == seen:
+            return updates
+        choices = [(f"{one.title} · {_when(one)}", one.id) for one in trainings]
+        report = reports.read(job.folder)
+        updates |= {
+            self.runs: gr.update(choices=choices, value=job.id, visible=True),
+            self.report: reports.html(report, self.context.studio.settings, language),
+            self.samples: run_cards.samples(said, language),
+            self.done: gr.update(visible=job.state == "done"),
+            self.use: gr.update(visible=any(task in USED for task in able(job))),
+            self.seen: now,
+            **self.curves.updates(said, language),
+        }
+        if not seen or seen[0] != job.id:
+            updates |= {self.problem: "", self.zip: gr.update(visible=False)}
+        return updates
+
+    def _nothing(self) -> Updates:
+        empty = {one: "" for one in (self.head, self.problem, self.report, self.samples)}
+        hidden = {one: gr.update(visible=False) for one in (self.done, self.zip)}
+        runs = gr.update(choices=[], value=None, visible=False)
+        return {**empty, **hidden, self.runs: runs, self.seen: (), self.timer: gr.Timer(active=False),
+                **self.curves.updates(None, "en")}  # fmt: skip
+
+    def packed(self, chosen: str, request: gr.Request) -> Updates:
+        """Put a tuned model, its report and what it was asked for into one archive, to be taken away."""
+        language = language_of(request)
+        try:
+            job = self.context.studio.jobs.get(chosen)
+            place = archive(job, scratch.place(f"{job.folder.name}.zip"))
+        except (StudioError, OSError) as error:
+            return {self.problem: parts.error(sentence(error, language, "the page of a training"))}
+        return {self.zip: gr.update(value=str(place), visible=True), self.problem: ""}
+
+
+def able(job: Job) -> tuple[str, ...]:
+    """What the tuned model of a training can do in the studio; nothing where there is none, or no engine runs it."""
+    try:
+        return tuple(catalog.get(key(job)).tasks)
+    except StudioError:
+        return ()
+
+
+def key(job: Job) -> str:
+    """The key of the tuned model of a training, in every picker."""
+    return f"{folders.PREFIX}{(job.folder / folders.TUNED).resolve()}"
+
+
+def archive(job: Job, place: Path) -> Path:
+    """A zip of what a training made that can be used elsewhere; weights are numbers and do not get smaller."""
+    with zipfile.ZipFile(place, "w", zipfile.ZIP_STORED) as packed:
+        for name in TAKEN:
+            one = job.folder / name
+            for file in sorted(one.rglob("*")) if one.is_dir() else [one] if one.is_file() else []:
+                if file.is_file():
+                    packed.write(file, file.relative_to(job.folder))
+    return place
+
+
+def _when(job: Job) -> str:
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(job.created))

@@ -1,0 +1,178 @@
+"""The tab that trains: drop data, see what was found, choose, start, watch it learn, see whether it got better."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from mmdemo import catalog, datasets
+from mmdemo.datasets.rows import Dataset
+from mmdemo.errors import InputError, StudioError
+from mmdemo.jobs import Job
+from mmdemo.jobs.job import WAITING
+from mmdemo.runtime.sources.base import Progress
+from mmdemo.training import config
+from mmdemo.training.config import TrainOptions
+from mmdemo.ui import data_cards, uploads
+from mmdemo.ui.bench import Bench, Context, State, Updates, sentence
+from mmdemo.ui.form import Form
+from mmdemo.ui.handlers import listen, quiet
+from mmdemo.ui.i18n import TRAIN, label, language_of, option_label, say
+from mmdemo.ui.inputs import Area, Look, advanced, drop_area, intro
+from mmdemo.ui.run_view import KIND, RunView
+
+BASES: dict[str, tuple[str, ...]] = {
+    "text-classification": ("embed", "talk"),
+    "token-classification": ("embed", "talk"),
+    "automatic-speech-recognition": ("transcribe",),
+    "image-to-text": ("describe",),
+    "image-classification": ("classify",),
+    "audio-classification": ("transcribe",),
+    "text-generation": ("talk",),
+}
+"""What a model must be able to do so that a task can begin with it."""
+
+
+class Train:
+    """The tab: what it shows and what its controls do."""
+
+    name = "train"
+    form = None
+
+    def __init__(self, context: Context) -> None:
+        """Place the tab here."""
+        self.context = context
+        own = {
+            "data": gr.Textbox("", visible=False, render=False, elem_id="mm-train-data"),
+            "model": gr.Dropdown(
+                [(label("starter_model"), "")], value="", label=option_label(TRAIN, "model", "label"),
+                info=option_label(TRAIN, "model", "help"), allow_custom_value=True, min_width=200, render=False,
+                elem_id="mm-train-model", elem_classes=["mm-option"],
+            ),
+        }  # fmt: skip
+        self.options = Form.of(TRAIN, own)
+        self.task, self.model, self.data = (self.options.components[name] for name in ("task", "model", "data"))
+        with gr.Row(elem_classes=["mm-panel", "mm-panel-train"]):
+            with gr.Column(scale=2, min_width=300, elem_classes=["mm-input"]):
+                self.area: Area = drop_area("train", "drop_data", set())
+                self.sets = gr.Dropdown(
+                    [], value=None, label=label("own_data"), visible=False, elem_id="mm-train-sets",
+                    elem_classes=["mm-option"],
+                )  # fmt: skip
+                self.options.place(advanced=False)
+                self.go = gr.Button(label("train_go"), variant="primary", elem_classes=["mm-go"], elem_id="mm-train-go")
+                advanced(self.options)
+            with gr.Column(scale=3, min_width=300, elem_classes=["mm-output"]):
+                self.bench = Bench(context, "train", lasting=False)
+                self.found = gr.HTML("", elem_classes=["mm-result", "mm-flat"], elem_id="mm-train-found")
+                self.view = RunView(context)
+        self.looks = [
+            intro("intro_train", self.found),
+            Look(self.own_sets, None, self.sets, again=True),
+            Look(self.bases, [self.task, self.model], self.model, again=True),
+            Look(self.view.opened, self.view.runs, self.view.outputs, again=True),
+        ]
+        self.listeners = self._wire()
+
+    def _wire(self) -> list[Any]:
+        read = [self.area.drop, self.sets, self.data, self.task, self.model, self.found, *self.bench.outputs]
+        started = [self.found, *self.bench.outputs, *self.view.outputs]
+        self.task.change(self.bases, [self.task, self.model], self.model, **quiet())
+        return [
+            listen(self.area.drop.upload, self.dropped, [self.area.drop], read),
+            listen(self.sets.input, self.picked, [self.sets], read),
+            listen(self.go.click, self.start, self.options.inputs, started),
+        ]
+
+    def own_sets(self) -> Any:
+        """The data sets that are there."""
+        there = uploads.own(self.context.studio.settings)
+        return gr.update(choices=there, visible=bool(there))
+
+    def bases(self, task: str, model: str) -> Any:
+        """The models that a task can begin with: the starter, what is on this machine, tuned ones too."""
+        able = BASES.get(task, ())
+        rows = [row.spec for row in self.context.studio.rows() if row.cached and set(row.spec.tasks) & set(able)]
+        offered = [(label("starter_model"), ""), *((spec.title, spec.key) for spec in rows)]
+        keep = model in [key for _, key in offered] or (model and model not in catalog.MODELS)
+        return gr.update(choices=offered, value=model if keep else "")
+
+    def dropped(self, given: Any, request: gr.Request) -> Iterator[Updates]:
+        """Keep what was dropped as a data set, and show what is in it."""
+        paths = [Path(path) for path in ([given] if isinstance(given, str) else given or [])]
+        if paths:
+            yield from self.read(lambda: uploads.keep(paths, self.context.studio.settings), request)
+
+    def picked(self, chosen: str | None, request: gr.Request) -> Iterator[Updates]:
+        """Show what is in a data set that was there."""
+        if chosen:
+            yield from self.read(lambda: Path(chosen), request)
+
+    def read(self, where: Any, request: gr.Request) -> Iterator[Updates]:
+        """Read a data set and show it; the task that it is for is chosen."""
+        settings, language = self.context.studio.settings, language_of(request)
+        got: list[tuple[Path, Dataset]] = []
+
+        def make(run: Any) -> Iterator[Any]:
+            yield Progress("Reading the data")
+            path = where()
+            yield path, datasets.read(path, settings)
+
+        def show(last: bool) -> State:
+            if not got:
+                return State({self.area.drop: None} if last else {})
+            path, dataset = got[0]
+            tasks = data_cards.tasks_of(dataset.rows)
+            updates: Updates = {self.area.drop: None, self.found: data_cards.found(dataset, settings, language)}
+            updates |= {self.data: str(path), self.sets: gr.update(choices=uploads.own(settings), visible=True)}
+            if tasks:
+                updates |= {self.task: tasks[0], self.model: self.bases(tasks[0], "")}
+            words = say("data_ready", language, count=f"{len(dataset.rows):,}")
+            return State(updates, words=words if tasks else say("no_task_fits", language))
+
+        yield from self.bench.serve(request, make, got.append, show)
+
+    def start(self, *values: Any) -> Iterator[Updates]:
+        """Put a training in the queue, and show it."""
+        *chosen, request = values
+        language = language_of(request)
+        try:
+            options = self.options.read(chosen)
+            if not options.data:
+                raise InputError("There are no data to train on yet: drop them first, or choose a set that is there.")
+            job = self.submit(options)
+        except StudioError as error:
+            yield self.bench.refuse(sentence(error, language, "the tab train"))
+            return
+        yield {self.found: "", self.bench.status: "", **self.view.shown(job.id, language)}
+
+    def show(self, pressed: gr.EventData, request: gr.Request) -> Any:
+        """Show a training here, after its button in the drawer of jobs was pressed."""
+        if pressed.action != "show":
+            return [gr.skip()] * (1 + len(self.view.outputs))
+        updates = self.view.shown(str(pressed.value), language_of(request))
+        return [gr.Tabs(selected=self.name), *(updates.get(one, gr.skip()) for one in self.view.outputs)]
+
+    def submit(self, options: TrainOptions) -> Job:
+        """The job of a training; the same one again as long as the same training waits or runs."""
+        jobs = self.context.studio.jobs
+        digest = hashlib.sha256(json.dumps(dataclasses.asdict(options), sort_keys=True).encode()).hexdigest()[:24]
+        over = [job for job in jobs.all() if job.token.startswith(digest) and job.state not in WAITING]
+
+        def make(folder: Path) -> Sequence[str]:
+            return [sys.executable, "-m", "mmdemo.training", str(config.write(options, folder))]
+
+        return jobs.submit(KIND, title(options), make, token=f"{digest}-{len(over)}")
+
+
+def title(options: TrainOptions) -> str:
+    """What people read: the data's name, and what begins to learn from them."""
+    data = Path(options.data)
+    return f"{data.stem or data.name} · {catalog.get(options.model).title if options.model else options.task}"

@@ -1,0 +1,65 @@
+"""Which rows a step sees, what a run file may say, and how the learning rate moves."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mmdemo.errors import InputError, UnknownName
+from mmdemo.training import config, order
+from mmdemo.training.plan import Plan, rate
+
+
+def test_an_epoch_has_every_row_once_and_the_next_has_them_in_another_order() -> None:
+    sizes = [place % 17 for place in range(103)]
+    first, again, second = (order.steps_of(epoch, sizes, 8, seed=5) for epoch in (0, 0, 1))
+    assert first == again != second
+    assert sorted(sum(first, [])) == sorted(sum(second, [])) == list(range(103))
+    assert len(first) == order.per_epoch(103, 8) == 13
+
+
+def test_rows_of_a_step_are_of_about_the_same_size() -> None:
+    sizes = list(range(400))
+    steps = order.steps_of(0, sizes, 8, seed=0)
+    assert max(max(step) - min(step) for step in steps) == 7
+    assert steps != sorted(steps)
+
+
+def test_a_step_is_cut_as_evenly_as_can_be() -> None:
+    assert [len(piece) for piece in order.pieces(range(10), 4)] == [4, 3, 3]
+    assert sum(order.pieces(range(10), 4), []) == list(range(10))
+
+
+def test_a_run_file_says_the_same_when_it_is_read_again(tmp_path: Path) -> None:
+    options = config.TrainOptions(task="token-classification", data="x", seed=4, label_smoothing=0.1)
+    assert config.read(config.write(options, tmp_path / "new")) == options
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "said"),
+    [
+        ('{"task": "text-classification", "lerning_rate": 1}', UnknownName, "learning_rate"),
+        ('{"task": "juggling"}', UnknownName, "token-classification"),
+        ('{"epochs": "three"}', InputError, "Epochs is 'three', but must be a whole number"),
+        ("[1]", InputError, "one JSON object"),
+        ("{", InputError, "cannot be read"),
+    ],
+)
+def test_a_run_file_written_by_hand_is_refused_with_what_to_write(
+    tmp_path: Path, text: str, kind: type[Exception], said: str
+) -> None:
+    (tmp_path / "run.json").write_text(text)
+    with pytest.raises(kind, match=said):
+        config.read(tmp_path / "run.json")
+
+
+def test_the_learning_rate_rises_and_falls() -> None:
+    values = {field: 0 for field in Plan.__dataclass_fields__}
+    plan = Plan(**{**values, "steps": 100, "warmup": 10, "schedule": "cosine"})  # type: ignore[arg-type]
+    rates = [rate(step, plan) for step in range(101)]
+    assert rates[0] == pytest.approx(0.1) and rates[9] == rates[10] == 1
+    assert all(one >= other for one, other in zip(rates[10:], rates[11:], strict=False))
+    assert rates[-1] == pytest.approx(0.05)
+    assert json.dumps(rates)
