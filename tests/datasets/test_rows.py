@@ -34,6 +34,8 @@ def test_the_fingerprint_is_that_of_the_rows_in_any_order(tmp_path: Path) -> Non
     rows = (Row("a", text="one", label="x"), Row("b", text="two", label="y", split="train"))
     one = Dataset("d", tmp_path, rows)
     assert one.fingerprint == Dataset("e", tmp_path / "x", rows[::-1]).fingerprint
-    assert one.fingerprint != Dataset("d", tmp_path, (rows[0], Row("b", text="two", label="z", split="train"))).fingerprint
+    assert (
+        one.fingerprint != Dataset("d", tmp_path, (rows[0], Row("b", text="two", label="z", split="train"))).fingerprint
+    )
     assert one.split("train") == rows[1:]
     assert one.split("") == rows[:1]
