@@ -4,6 +4,7 @@
     python -m mmdemo caption    FILE… [options] [--format srt|vtt|json|txt] [-o OUT] [--json]
     python -m mmdemo transcribe FILE… [options] [--format srt|vtt|json|txt] [-o OUT] [--json]
     python -m mmdemo models     list|fetch|prepare|remove [KEY…] [--starter] [--json]
+    python -m mmdemo data       check PATH [--json]
     python -m mmdemo models     search WORDS [--task TASK] [--json]
 
 Results go to standard output, everything else (progress, notes, errors) to standard error. The exit status is 0 if
@@ -19,7 +20,7 @@ import sys
 from collections.abc import Sequence
 
 from mmdemo import __version__
-from mmdemo.cli import models, run
+from mmdemo.cli import data, models, run
 from mmdemo.errors import StudioError
 
 FAILED, STOPPED = 1, 130
@@ -35,6 +36,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     run.add_commands(commands)
     models.add_command(commands)
+    data.add_command(commands)
     return top
 
 
