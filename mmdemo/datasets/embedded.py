@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import hashlib
 import os
 from pathlib import Path
@@ -48,24 +49,29 @@ def kept(data: bytes | str, settings: Settings) -> Path | None:
         return None
     path = data_folder(settings) / "embedded" / (hashlib.sha256(data).hexdigest() + name)
     if not path.is_file():
-        write(path, data)
+        write(path, data, sync=False)
     return path
 
 
-def write(path: Path, data: bytes) -> None:
+def write(path: Path, data: bytes, *, sync: bool = True) -> None:
     """Write a file whole or not at all.
+
+    Args:
+        sync: wait until it is on the disk; what can be made again need not.
 
     Raises:
         NoSpace: the disk is full or cannot be written.
     """
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    part = path.with_name(f"{path.name}.{os.urandom(4).hex()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with part.open("wb") as file:
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+            if sync:
+                file.flush()
+                os.fsync(file.fileno())
         part.replace(path)
     except OSError as error:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            part.unlink()
         raise NoSpace(f"{path.name} cannot be written to {path.parent} ({error.strerror}): make room there.") from error

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from mmdemo.datasets import layouts
+from mmdemo.datasets import layouts, unpack
 from mmdemo.datasets.folder import Folder
 from mmdemo.datasets.problems import Problems, shown
 from mmdemo.datasets.rows import Dataset
 from mmdemo.errors import InputError
+from mmdemo.media import endings
 from mmdemo.settings import Settings
 
 FORMS = ("csv", "tsv", "json", "jsonl", "parquet", "fiqa", "chat", "imagefolder", "audiofolder", "videofolder")
@@ -42,27 +43,33 @@ def read(
         if found is None:
             continue
         if not found.rows:
-            why = " ".join(problems.sentences()[:2])
-            raise InputError(f"{name} has no row that can be used. {why}".strip())
+            left_out = problems.sentences()
+            if left_out:
+                raise InputError(f"{name} has no row that can be used: {left_out[0]}")
+            raise InputError(f"{name} has no rows: choose another file or folder.")
         return Dataset(name, folder.root, tuple(found.rows), found.layout, dict(found.columns), problems.sentences())
-    raise InputError(_nothing(folder, name, layout))
+    raise _nothing(folder, name, layout)
 
 
 def opened(path: Path, settings: Settings, problems: Problems) -> Folder:
     """The folder at a path, or that of a file."""
     name = shown(path.name)
     try:
+        if path.is_file() and unpack.is_zip(path):
+            path = unpack.unpacked(path, settings, problems)
         if path.is_dir():
             folder = Folder(path, settings, problems)
             while len(inside := [one for one in folder.root.iterdir() if not _hidden(one)]) == 1 and (
-                inside[0].is_dir() and not inside[0].is_symlink() and _only_folders(inside[0])
+                inside[0].is_dir() and not inside[0].is_symlink() and _holds_more(inside[0])
             ):
                 folder = Folder(inside[0], settings, problems)
             return folder
         if not path.is_file():
             raise InputError(f"There is no file or folder {name}: check the path.")
     except (OSError, ValueError) as error:
-        raise InputError(f"{name} cannot be opened ({getattr(error, 'strerror', None) or error}).") from error
+        raise InputError(
+            f"{name} cannot be read ({getattr(error, 'strerror', None) or error}): check that it is there."
+        ) from error
     return Folder(path.parent, settings, problems, only=path)
 
 
@@ -70,23 +77,23 @@ def _hidden(path: Path) -> bool:
     return path.name.startswith(".") or path.name == "__MACOSX"
 
 
-def _only_folders(path: Path) -> bool:
-    """Whether a folder inside the root is all there is, and no class by itself."""
-    return any(one.is_dir() or not _hidden(one) for one in path.iterdir())
+def _holds_more(path: Path) -> bool:
+    """Whether a folder that is all there is holds a data set: more than media, which would make it a class."""
+    return any(one.is_dir() or not endings.kind(one) for one in path.iterdir())
 
 
-def _nothing(folder: Folder, name: str, layout: str) -> str:
+def _nothing(folder: Folder, name: str, layout: str) -> InputError:
     if layout:
-        return (
+        return InputError(
             f"{name} is not laid out as {layout}: leave the layout open, or choose from: {', '.join(layouts.READERS)}."
         )
     count = len(folder.media())
     if count:
-        return (
+        return InputError(
             f"{name} holds {count:,} media and nothing that says what they are: "
             "add metadata.csv with the columns file_name and text, a .txt beside each, or a folder for each class."
         )
-    return (
+    return InputError(
         f"{name} holds no data set that can be recognised: "
         "add a CSV, JSON Lines or Parquet file of rows, or pictures, recordings or videos with their texts."
     )

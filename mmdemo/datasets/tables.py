@@ -19,6 +19,8 @@ from mmdemo.settings import Settings
 ENDINGS = (".csv", ".tsv", ".tab", ".json", ".jsonl", ".ndjson", ".parquet", ".xlsx", ".xls")
 LISTS = ("data", "rows", "examples", "items", "samples", "records", "annotations", "questions")
 """Keys under which a JSON object keeps its rows."""
+CHATS = {"messages", "conversations"}
+"""Columns whose lists are one row's, not many rows."""
 MOST_COLUMNS = 2_000
 
 
@@ -36,10 +38,10 @@ def records(path: Path, name: str, settings: Settings, problems: Problems) -> tu
     if start in ("{", "["):
         found = _json(text, name, problems)
         if found is not None:
-            return found
+            return ("jsonl", found[1]) if path.suffix.lower() in (".jsonl", ".ndjson") else found
         return "jsonl", _lines(text, name, problems)
     if path.suffix.lower() in (".json", ".jsonl", ".ndjson"):
-        raise InputError(f"{name} is not JSON: it should begin with {{ or [.")
+        raise InputError(f"{name} is not JSON: it should begin with a bracket.")
     if text.lstrip()[:9].lower().startswith(("<!doctype", "<html", "<?xml")):
         raise InputError(f"{name} is a web page or XML, not a table: save it as CSV (UTF-8) and try again.")
     found_rows = delimited.records(text, name, problems)
@@ -101,8 +103,9 @@ def _unique(name: str, problems: Problems) -> Any:
 
 def _json(text: str, name: str, problems: Problems) -> tuple[str, list[Record]] | None:
     """A whole file of JSON; None if it is several values, one a line."""
+    twice = Problems()  # of no interest where the file turns out to be several values
     try:
-        found = json.loads(text, object_pairs_hook=_unique(name, problems))
+        found = json.loads(text, object_pairs_hook=_unique(name, twice))
     except RecursionError:
         raise InputError(f"{name} is nested too deeply to be a file of rows.") from None
     except ValueError as error:
@@ -113,6 +116,8 @@ def _json(text: str, name: str, problems: Problems) -> tuple[str, list[Record]] 
             if "\n" not in text.strip() or not text.lstrip().startswith("{") or first.strip() in ("{", "["):
                 raise InputError(f"{name} is broken JSON ({error}): correct it and try again.") from None
         return None
+    for sentence in twice.sentences():
+        problems.add("keys that stand twice", sentence)
     if isinstance(found, dict) and found and all(_is_fiqa(value) for value in found.values()):
         return "fiqa", [_fiqa(f"{name}, key {key}", value) for key, value in found.items()]
     return "json", _rows(found, name, problems)
@@ -124,6 +129,8 @@ def _rows(found: Any, name: str, problems: Problems) -> list[Record]:
         return _list(found, name, problems)
     if not isinstance(found, dict):
         raise InputError(f"{name} holds one value, not rows: choose another file.")
+    if found.keys() & CHATS:
+        return _list([found], name, problems)
     for key in LISTS:
         if isinstance(found.get(key), list) and (isinstance(next(iter(found[key]), None), dict) or len(found) == 1):
             return _list(found[key], name, problems)
