@@ -6,11 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-PICTURES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".avif"))
-VIDEOS = frozenset(
-    (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".wmv", ".flv", ".3gp", ".ogv")
-)
-SOUNDS = frozenset((".wav", ".flac", ".mp3", ".m4a", ".aac", ".ogg", ".oga", ".opus", ".wma", ".aif", ".aiff"))
+from mmdemo.media.endings import PICTURES, SOUNDS, VIDEOS
+
 INSIDE = {"describe": PICTURES, "caption": VIDEOS, "transcribe": SOUNDS | VIDEOS}
 """The endings a task picks from a folder. A file that is named itself is tried whatever its ending."""
 

