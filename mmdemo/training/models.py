@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -119,17 +120,19 @@ def adapted(model: Any, options: TrainOptions, targets: Sequence[str] | str, tas
         task: one of peft's task types; for a classifier its head is trained too.
     """
     from peft import LoraConfig, get_peft_model
+    from transformers.pytorch_utils import Conv1D
 
-    return get_peft_model(
-        model,
-        LoraConfig(
-            r=options.lora_rank,
-            lora_alpha=options.lora_alpha,
-            lora_dropout=max(0.0, options.dropout),
-            target_modules=targets if isinstance(targets, str) else list(targets),
-            task_type=task,
-        ),
+    chosen = LoraConfig(
+        r=options.lora_rank,
+        lora_alpha=options.lora_alpha,
+        lora_dropout=max(0.0, options.dropout),
+        target_modules=targets if isinstance(targets, str) else list(targets),
+        task_type=task,
+        fan_in_fan_out=any(isinstance(layer, Conv1D) for layer in model.modules()),  # GPT-2 has its matrices turned
     )
+    with warnings.catch_warnings():  # peft asks transformers for a property by its old name
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated")
+        return get_peft_model(model, chosen)
 
 
 def check_method(method: str, device: str) -> None:
@@ -150,7 +153,7 @@ def merged(model: Any) -> Any:
 def save_adapter(model: Any, folder: Path) -> None:
     """Write the adapters alone, if there are some, as `peft` loads them."""
     if hasattr(model, "merge_and_unload"):
-        model.save_pretrained(folder / ADAPTER, safe_serialization=True)
+        model.save_pretrained(folder / ADAPTER, safe_serialization=True, save_embedding_layers=False)
 
 
 def drop_out(config: Any, share: float) -> None:

@@ -98,7 +98,9 @@ def decide(
     per_step *= wanted / min(wanted, batch) / processes
     per_epoch = order.per_epoch(len(rows), wanted)
     epochs = options.epochs or max(1, round(recipe.epochs * min(MOST_OFTEN, max(1.0, (MANY_ROWS / len(rows)) ** 0.5))))
-    steps = min(options.steps or 10**9, epochs * per_epoch)
+    steps = epochs * per_epoch
+    if options.steps:
+        steps = min(options.steps, steps) if options.epochs else options.steps
     limit = 0.0
     if options.minutes:
         limit = max(options.minutes * 60 - spent, LEARNING_SHARE * options.minutes * 60)
