@@ -14,6 +14,7 @@ from PIL import Image
 
 from mmdemo.errors import UnknownName, Unsupported
 from mmdemo.runtime.backends import checkpoint, generation
+from mmdemo.runtime.backends.adapters import Adapters
 from mmdemo.runtime.backends.prefixes import Prefixes, kept, with_prompts
 from mmdemo.runtime.base import Ask, Load, Seen
 from mmdemo.runtime.estimates import Estimate
@@ -52,6 +53,7 @@ class ImageTextBackend:
         from transformers import AutoModelForImageTextToText
 
         self._model: Any = checkpoint.open_model(AutoModelForImageTextToText, request)
+        self._adapters = Adapters(self.spec, self._model)
         self._prefixes = Prefixes(self._model, kept(self.estimate(request)))
         self._options: dict[str, Any] = {}
         if self._processor.chat_template:  # a captioner's own `generate` sets its padding
@@ -83,6 +85,7 @@ class ImageTextBackend:
                 )
             if not ask.question and ask.style not in self.spec.styles:
                 raise UnknownName("style", ask.style, self.spec.styles)
+        self.adapt(asks[0].adapter if asks else "")
         at_once = len(asks) if self._tokenizer.pad_token_id is not None else 1
         for start in range(0, len(asks), at_once):
             part = asks[start : start + at_once]
@@ -94,7 +97,7 @@ class ImageTextBackend:
         """The texts of pictures that are looked at together; see `generation.texts`."""
         images = [shrunk(ask.image, PIXELS[self.device]) for ask in asks]
         inputs = self._inputs(images, [ask.question or PROMPTS[ask.style] for ask in asks])
-        seen = hashlib.sha256(str(images[0].size).encode() + images[0].tobytes()).digest()
+        seen = hashlib.sha256(f"{asks[0].adapter} {images[0].size}".encode() + images[0].tobytes()).digest()
         begun = None
         token = getattr(self._model.config, "image_token_id", None)
         if len(asks) == 1 and self._processor.chat_template and token is not None:
@@ -111,9 +114,14 @@ class ImageTextBackend:
         )
         yield from self._prefixes.keeping(texts, begun, seen)
 
+    def adapt(self, folder: str) -> None:
+        """See `base.Adaptable`."""
+        self._adapters.use(folder)
+
     def close(self) -> None:
         """Free the memory, and what is kept of pictures."""
         self._prefixes.close()
+        self._adapters.close()
         self._model = self._processor = self._tokenizer = None
         checkpoint.give_back(self.device)
 
