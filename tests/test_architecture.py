@@ -47,6 +47,7 @@ HOME = {  # package: where its name may be written, as beginnings of paths in mm
     "ctranslate2": ENGINES,
     "faster_whisper": ENGINES,
     "safetensors": ENGINES,
+    "peft": ENGINES,
     "cv2": ("media/",),
     "av": ("media/",),
     "scenedetect": ("media/",),

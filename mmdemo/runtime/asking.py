@@ -29,7 +29,7 @@ def look(backend: Describer, asks: Sequence[Ask]) -> Call[Ask, Seen]:
             for seen in answers.answer(asks):
                 yield seen.index, seen
 
-        return Call(backend, asks, each, ("look", id(backend)))
+        return Call(backend, asks, each, ("look", id(backend), asks[0].adapter))
 
     def together(asks: Sequence[Ask]) -> Generator[tuple[int, Seen], None, None]:
         first = asks[0]
@@ -43,7 +43,7 @@ def look(backend: Describer, asks: Sequence[Ask]) -> Call[Ask, Seen]:
 def say(backend: Talker, talks: Sequence[Talk]) -> Call[Talk, str]:
     """Answer; what comes are pieces of the answers."""
     if isinstance(backend, Converser):
-        return Call(backend, talks, backend.converse, ("say", id(backend)))
+        return Call(backend, talks, backend.converse, ("say", id(backend), talks[0].adapter))
 
     def in_turn(talks: Sequence[Talk]) -> Generator[tuple[int, str], None, None]:
         for place, talk in enumerate(talks):

@@ -107,7 +107,8 @@ class Describer(Protocol):
 class Ask:
     """One picture, RGB and upright, and what is wanted of it; as `Describer.describe` takes them.
 
-    `left`: whether who asked has left meanwhile, so that nobody wants the rest of the answer.
+    `left`: whether who asked has left meanwhile, so that nobody wants the rest of the answer. `adapter`: the folder of
+    an adapter to answer with, for an `Adaptable` model; all pictures that are looked at together have the same.
     """
 
     image: Image.Image
@@ -115,6 +116,7 @@ class Ask:
     question: str = ""
     max_words: int = 60
     left: Callable[[], bool] = lambda: False
+    adapter: str = ""
 
 
 @runtime_checkable
@@ -182,11 +184,12 @@ class Speaker(Protocol):
 
 @dataclass(frozen=True)
 class Talk:
-    """One conversation to go on with, as `Talker.talk` takes it; `left` as in `Ask`."""
+    """One conversation to go on with, as `Talker.talk` takes it; `left` and `adapter` as in `Ask`."""
 
     messages: Sequence[dict[str, str]]
     max_tokens: int
     left: Callable[[], bool] = lambda: False
+    adapter: str = ""
 
 
 @runtime_checkable
@@ -195,6 +198,19 @@ class Converser(Protocol):
 
     def converse(self, talks: Sequence[Talk]) -> Generator[tuple[int, str], None, None]:
         """Pieces of the answers as they come, each with the place of its conversation."""
+
+
+@runtime_checkable
+class Adaptable(Protocol):
+    """A model that answers with adapters: small sets of weights beside its own, each in a folder."""
+
+    def adapt(self, folder: str) -> None:
+        """Read the adapter in a folder, unless that has been done, and answer with it; empty: without one.
+
+        Raises:
+            WeightsError: there is none, or it cannot be read.
+            Unsupported: it is of another kind, or for another model.
+        """
 
 
 @runtime_checkable

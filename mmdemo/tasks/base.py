@@ -15,7 +15,7 @@ from mmdemo.errors import InUse
 from mmdemo.options import option
 from mmdemo.results import Description, Track, Transcript
 from mmdemo.runtime import device, quantization
-from mmdemo.runtime.base import Backend
+from mmdemo.runtime.base import Adaptable, Backend
 from mmdemo.runtime.calls import WAIT, Call, Wait
 from mmdemo.runtime.lease import Models
 from mmdemo.runtime.reporting import reported
@@ -81,6 +81,19 @@ def require(task: Task, model: str) -> ModelSpec:
     if task not in spec.tasks:
         raise unable(task, spec)
     return spec
+
+
+def able(backend: Any, adapter: str) -> None:
+    """Nothing, if a model can answer with an adapter, or need not.
+
+    Raises:
+        Unsupported: it cannot.
+    """
+    if adapter and not isinstance(backend, Adaptable):
+        raise errors.Unsupported(
+            f"{backend.spec.title} takes no adapters as it is loaded: leave the adapter out, or choose a "
+            "vision-language or language model in bf16 or fp32."
+        )
 
 
 def unable(task: Task, spec: ModelSpec) -> errors.Unsupported:

@@ -16,7 +16,7 @@ from mmdemo.runtime.base import Ask, Describer, Talk, Talker
 from mmdemo.runtime.calls import Call
 from mmdemo.runtime.lease import Models
 from mmdemo.runtime.standing import How
-from mmdemo.tasks.base import Step, Stopwatch, device_option, go_on, loading, quantization_option, require, unable
+from mmdemo.tasks.base import Step, Stopwatch, able, device_option, go_on, loading, quantization_option, require, unable
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -46,6 +46,7 @@ class Options:
         "Answers a question from what was found, when the model above cannot see the question.",
         task="talk",
     )
+    adapter: str = option("", "Adapter", "Folder of a LoRA adapter for the model that writes the answer; empty: none.")
     read_text: str = option(
         "auto",
         "Read text",
@@ -99,6 +100,7 @@ def run(models: Models, files: Sequence[Path], options: Options, cancelled: Call
         if not isinstance(loaded, Talker):
             raise unable("talk", loaded.spec)
         talker = loaded
+    able(talker or backend, options.adapter)
     watch = Stopwatch()
     reads = options.read_text == "yes" or (options.read_text == "auto" and len(files) <= FEW)
     work = _Work(backend, talker, options, reads, watch, cancelled)
@@ -146,6 +148,7 @@ class _Work:
                 "" if self.talker else options.question,
                 options.max_words,
                 self.cancelled,
+                "" if self.talker else options.adapter,
             )
             for picture in pictures
         ]
@@ -197,7 +200,12 @@ class _Work:
         """The question, answered from what was found in each picture."""
         results = [replace(result, prompt=found(result), text="") for _, result in sorted(seen.items())]
         talks = [
-            Talk([{"role": "user", "content": result.prompt}], self.options.max_words * 2, self.cancelled)
+            Talk(
+                [{"role": "user", "content": result.prompt}],
+                self.options.max_words * 2,
+                self.cancelled,
+                self.options.adapter,
+            )
             for result in results
         ]
         left = {picture.place: 1.0 for picture in pictures}

@@ -188,3 +188,23 @@ def test_the_prompt_leaves_out_what_was_not_found() -> None:
 
     told = found(Description("a.png", "A dog.", Provenance("m"), question="What?"))
     assert told == "A picture shows: A dog.\n\nAnswer in one short sentence: What?"
+
+
+def test_an_adapter_is_passed_to_the_model_that_writes_the_answer_or_refused(tmp_path) -> None:
+    asked: list[Any] = []
+
+    class Adaptable(ScriptedDescriber):
+        def adapt(self, folder: str) -> None:
+            raise AssertionError("the engine is told with what it is asked")
+
+        def answer(self, asks: Sequence[Any]) -> Iterator[Seen]:
+            asked.extend(ask.adapter for ask in asks)
+            yield from self.describe([ask.image for ask in asks], style="sentence", question="", max_words=5)
+
+    own = Adaptable(["Two."], key="smolvlm2-256m")
+    last = results(ScriptedManager({"smolvlm2-256m": own}), [picture(tmp_path)], model="smolvlm2-256m", adapter="/a")
+    assert asked == ["/a"] and last[-1].text == "Two."
+    plain = ScriptedManager({"starter-describer": ScriptedDescriber(["A dog."])})
+    with pytest.raises(Unsupported, match="Starter describer takes no adapters as it is loaded"):
+        results(plain, [picture(tmp_path)], adapter="/a")
+    assert results(plain, [picture(tmp_path)])[-1].text == "A dog."

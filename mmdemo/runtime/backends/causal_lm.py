@@ -18,6 +18,7 @@ from typing import Any
 import torch
 
 from mmdemo.runtime.backends import checkpoint, generation, quantized
+from mmdemo.runtime.backends.adapters import Adapters
 from mmdemo.runtime.backends.prefixes import Prefixes, kept, with_prompts
 from mmdemo.runtime.backends.talking import PENALTY, no_template, too_long
 from mmdemo.runtime.base import Load, Talk
@@ -49,6 +50,7 @@ class CausalLMBackend:
                 self.spec.title, folder, lambda: self._unpack(packed, request)
             )
             if not is_unpacked(packed):
+                self._adapters = Adapters(self.spec, self._model)
                 self._prefixes = Prefixes(self._model, kept(self.estimate(request)))
                 return  # it could not be kept: what is in memory is used
             self._model = None
@@ -59,6 +61,7 @@ class CausalLMBackend:
         from transformers import AutoModelForCausalLM
 
         self._model = checkpoint.open_model(AutoModelForCausalLM, request, folder=folder)
+        self._adapters = Adapters(self.spec, self._model)
         self._prefixes = Prefixes(self._model, kept(self.estimate(request)))
 
     @staticmethod
@@ -87,6 +90,7 @@ class CausalLMBackend:
         """As `talk`, for several conversations together where the tokenizer can pad."""
         if not self._tokenizer.chat_template:
             raise no_template(self.spec)
+        self.adapt(talks[0].adapter if talks else "")
         at_once = len(talks) if self._tokenizer.pad_token_id is not None else 1
         for start in range(0, len(talks), at_once):
             with closing(self._answers(talks[start : start + at_once])) as running:
@@ -110,7 +114,8 @@ class CausalLMBackend:
                 raise too_long(self.spec, room)
             limits.append(min(talk.max_tokens, room))
         given = dict(inputs.to(self._model.device))
-        begun = self._prefixes.begin(given) if len(talks) == 1 else None
+        adapter = talks[0].adapter.encode()
+        begun = self._prefixes.begin(given, adapter) if len(talks) == 1 else None
         pieces = generation.parts(
             self._model,
             self._tokenizer,
@@ -123,11 +128,16 @@ class CausalLMBackend:
             logits_processor=[generation.penalty(PENALTY, given["attention_mask"])],
             pad_token_id=generation.padding(self._model, self._tokenizer),
         )
-        yield from self._prefixes.keeping(pieces, begun)
+        yield from self._prefixes.keeping(pieces, begun, adapter)
+
+    def adapt(self, folder: str) -> None:
+        """See `base.Adaptable`."""
+        self._adapters.use(folder)
 
     def close(self) -> None:
         """Free the memory, and what is kept of conversations."""
         self._prefixes.close()
+        self._adapters.close()
         self._model = self._tokenizer = None
         checkpoint.give_back(self.device)
 

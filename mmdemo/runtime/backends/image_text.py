@@ -19,6 +19,7 @@ from PIL import Image
 from mmdemo import families
 from mmdemo.errors import UnknownName, Unsupported
 from mmdemo.runtime.backends import checkpoint, generation
+from mmdemo.runtime.backends.adapters import Adapters
 from mmdemo.runtime.backends.prefixes import Prefixes, kept, with_prompts
 from mmdemo.runtime.backends.prompts import PROMPTS, shrunk
 from mmdemo.runtime.base import Ask, Load, Seen
@@ -52,6 +53,7 @@ class ImageTextBackend:
         config = checkpoint.opened(self.spec.title, folder, lambda: checkpoint.config_of(folder))
         self._model: Any = checkpoint.open_model(getattr(transformers, self.auto), request, config=config)
         self._family = families.of(config.model_type, type(self._model).__name__)
+        self._adapters = Adapters(self.spec, self._model)
         self._prefixes = Prefixes(self._model, kept(self.estimate(request)))
         self._options: dict[str, Any] = {}
         if self._processor.chat_template:  # a captioner's own `generate` sets its padding
@@ -84,6 +86,7 @@ class ImageTextBackend:
                 )
             if not ask.question and ask.style not in self.spec.styles:
                 raise UnknownName("style", ask.style, self.spec.styles)
+        self.adapt(asks[0].adapter if asks else "")
         at_once = len(asks) if self._tokenizer.pad_token_id is not None else 1
         for start in range(0, len(asks), at_once):
             part = asks[start : start + at_once]
@@ -95,7 +98,7 @@ class ImageTextBackend:
         """The texts of pictures that are looked at together; see `generation.texts`."""
         images = [shrunk(ask.image, PIXELS[self.device]) for ask in asks]
         inputs = self._inputs(images, [self._prompt(ask.style, ask.question) for ask in asks])
-        seen = hashlib.sha256(str(images[0].size).encode() + images[0].tobytes()).digest()
+        seen = hashlib.sha256(f"{asks[0].adapter} {images[0].size}".encode() + images[0].tobytes()).digest()
         begun = None
         token = getattr(self._model.config, "image_token_id", None)
         if len(asks) == 1 and self._processor.chat_template and token is not None:
@@ -112,9 +115,14 @@ class ImageTextBackend:
         )
         yield from self._prefixes.keeping(texts, begun, seen)
 
+    def adapt(self, folder: str) -> None:
+        """See `base.Adaptable`."""
+        self._adapters.use(folder)
+
     def close(self) -> None:
         """Free the memory, and what is kept of pictures."""
         self._prefixes.close()
+        self._adapters.close()
         self._model = self._processor = self._tokenizer = None
         checkpoint.give_back(self.device)
 
