@@ -15,6 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mmdemo.fusion.encoders import start_with
+
 
 class Attention(nn.Module):
     """Several heads of attention from one sequence to another."""
@@ -26,6 +28,8 @@ class Attention(nn.Module):
         self.key = nn.Linear(hidden, hidden, bias=False)
         self.value = nn.Linear(hidden, hidden, bias=False)
         self.out = nn.Linear(hidden, hidden, bias=False)
+        for projection in (self.query, self.key, self.value, self.out):
+            start_with(projection, hidden**-0.5)
         self.records = False
         self.weights: Tensor | None = None
 

@@ -135,6 +135,30 @@ class FusionConfig(PreTrainedConfig):  # type: ignore[misc]
         return tuple(modality for modality in MODALITIES if self.encoder(modality) is not None)
 
 
+@strict
+class SiameseConfig(PreTrainedConfig):  # type: ignore[misc]
+    """Two towers: an encoder of pictures or sound, an encoder of text, and a space for both.
+
+    Args:
+        media_config, text_config: configurations of the encoders, as in `FusionConfig`.
+        size: of the common space.
+        projector: `linear` or `mlp`.
+        loss: `info-nce` or `siglip`.
+    """
+
+    model_type = "mmdemo_siamese"
+    sub_configs_defaults: ClassVar[dict[str, SubConfigSpec]] = {
+        "media_config": SubConfigSpec(config_class=AutoConfig, model_type="fusion_vision"),
+        "text_config": SubConfigSpec(config_class=AutoConfig, model_type="bert"),
+    }
+
+    media_config: Any = None
+    text_config: Any = None
+    size: int = 256
+    projector: str = "linear"
+    loss: str = "info-nce"
+
+
 ENCODER_FIELDS = {"vision": "vision_config", "audio": "audio_config", "text": "text_encoder_config"}
 """Which field of `FusionConfig` is whose encoder."""
 
@@ -145,5 +169,5 @@ def width(config: Any) -> int:
     return int(sizes[-1] if sizes else config.hidden_size)
 
 
-for _kind in (FusionVisionConfig, FusionPatchesConfig, FusionLstmConfig, FusionConfig):
+for _kind in (FusionVisionConfig, FusionPatchesConfig, FusionLstmConfig, FusionConfig, SiameseConfig):
     AutoConfig.register(_kind.model_type, _kind)

@@ -78,6 +78,8 @@ class PatchEncoder(Encoder):
         self.patches = nn.Conv2d(config.channels, config.hidden_size, size, stride=size)
         places = (config.height // size[0]) * (config.width // size[1])
         self.places = nn.Embedding(places, config.hidden_size)
+        start_with(self.patches, (config.channels * size[0] * size[1]) ** -0.5)
+        start_with(self.places, 0.5)
 
     def read(self, values: Tensor, mask: Tensor | None = None) -> Tensor:
         """(batch, channels, height, width) → (batch, patches, hidden_size), row by row from the top left.
@@ -117,6 +119,20 @@ class TowerEncoder(Encoder):
         if mask is not None and self.network.main_input_name == "input_ids":
             given["attention_mask"] = mask
         return positions(self.network(**given).last_hidden_state)
+
+
+def start_with(module: nn.Module, deviation: float) -> None:
+    """Let a fresh matrix begin with this standard deviation: what is usual in a deep decoder is too small to see by."""
+    module.__dict__["initial_deviation"] = deviation
+
+
+def initialize(module: nn.Module) -> None:
+    """Begin as `start_with` said, unless the weights were loaded; for `_init_weights` of a model that has encoders."""
+    from transformers import initialization
+
+    deviation = module.__dict__.get("initial_deviation")
+    if deviation:
+        initialization.normal_(module.get_parameter("weight"), std=deviation)
 
 
 KINDS: dict[str, Callable[[Any], Encoder]] = {"fusion_vision": VisionEncoder, "fusion_patches": PatchEncoder}

@@ -12,14 +12,14 @@ from torch import Tensor, nn
 from mmdemo.errors import UnknownName
 from mmdemo.fusion import encoders, language
 from mmdemo.fusion.align import PROJECTORS
-from mmdemo.fusion.attention import Attention, Gates, Resampler
+from mmdemo.fusion.attention import Gates, Resampler
 from mmdemo.fusion.config import MODALITIES, FusionConfig, width
 from mmdemo.fusion.fuse import FUSIONS
 from mmdemo.fusion.times import left_out, pooled, timed
 
 # isort: split
 # After the config module, which makes torchvision importable; transformers imports it as soon as a model is named.
-from transformers import AutoModelForImageTextToText, PreTrainedModel, initialization
+from transformers import AutoModelForImageTextToText, PreTrainedModel
 from transformers.conversion_mapping import WeightRenaming, register_checkpoint_conversion_mapping
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
@@ -82,9 +82,7 @@ class FusionModel(PreTrainedModel):  # type: ignore[misc]
 
     def _init_weights(self, module: nn.Module) -> None:
         super()._init_weights(module)
-        if isinstance(module, Attention):  # what is usual in a deep decoder is too small to see by from the start
-            for projection in module.children():
-                initialization.xavier_uniform_(projection.weight)
+        encoders.initialize(module)
 
     def get_input_embeddings(self) -> nn.Module:
         """The language model's token embeddings."""

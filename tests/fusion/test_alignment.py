@@ -1,0 +1,138 @@
+"""Alignment: two towers, a linear SVM, and what says how good they are."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModel
+
+from mmdemo.errors import InputError, UnknownName, WeightsError
+from mmdemo.fusion import svm
+from mmdemo.fusion.config import SiameseConfig
+from mmdemo.fusion.retrieval import accuracy, recalls
+from mmdemo.fusion.siamese import LOSSES, SiameseModel, info_nce, siglip
+from tests.fusion.chains import AUDIO, READER, VISION
+from tests.fusion.synthetic import SCENES, TOKENIZER, Made
+
+
+def towers(media, loss: str = "info-nce", **more) -> SiameseModel:
+    torch.manual_seed(0)
+    reader = READER.to_dict() | {"vocab_size": len(TOKENIZER)}
+    return SiameseModel(SiameseConfig(media_config=media.to_dict(), text_config=reader, size=16, loss=loss, **more))
+
+
+def test_info_nce_is_the_mean_cross_entropy_of_rows_and_columns() -> None:
+    left, right = (torch.nn.functional.normalize(torch.randn(3, 4), dim=1) for _ in range(2))
+    scores = (5 * left @ right.T).numpy().astype(float)
+    rows = [np.log(np.exp(scores[i]).sum()) - scores[i, i] for i in range(3)]
+    columns = [np.log(np.exp(scores[:, i]).sum()) - scores[i, i] for i in range(3)]
+    expected = (np.mean(rows) + np.mean(columns)) / 2
+    assert info_nce(left, right, torch.tensor(5.0), torch.tensor(3.0)).item() == pytest.approx(expected, abs=1e-5)
+
+
+def test_siglip_judges_each_pair_by_itself() -> None:
+    left, right = (torch.nn.functional.normalize(torch.randn(3, 4), dim=1) for _ in range(2))
+    scores = (10 * left @ right.T - 2).numpy().astype(float)
+    signs = 2 * np.eye(3) - 1
+    expected = np.log1p(np.exp(-signs * scores)).sum() / 3
+    assert siglip(left, right, torch.tensor(10.0), torch.tensor(-2.0)).item() == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("sense", ["vision", "audio"])
+def test_two_towers_learn_which_sentence_belongs_to_which_file(sense: str, loss: str) -> None:
+    made = Made.of(1, seed=0)
+    words = {"vision": lambda scene: f"{scene.colour} {scene.move}", "audio": lambda scene: scene.tone}[sense]
+    first = {words(scene): row for row, scene in reversed(list(enumerate(SCENES)))}
+    rows, texts = list(first.values()), TOKENIZER(list(first), padding=True, return_tensors="pt")
+    whole = made.pixel_values[:, 0] if sense == "vision" else made.audio_values
+    config = VISION["fusion_patches"] if sense == "vision" else AUDIO["fusion_patches"][0]
+    if sense == "audio":
+        config.width = whole.shape[-1]
+    model = towers(config, loss)
+    given = {"values": whole[rows], "input_ids": texts["input_ids"], "attention_mask": texts["attention_mask"]}
+    before = recalls(model.eval()(**given)["scores"].detach().numpy())
+    optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3)
+    model.train()
+    for _ in range(150):
+        model(**given)["loss"].backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    after = recalls(model.eval()(**given)["scores"].detach().numpy())
+    assert after["to_text_1"] == after["to_media_1"] == 1 > before["to_text_1"]
+
+
+def test_padding_of_a_sentence_does_not_move_it() -> None:
+    model = towers(VISION["vit"]).eval()
+    with torch.inference_mode():
+        short = model.embed_text(torch.tensor([[5, 6]]), torch.ones(1, 2, dtype=torch.long))
+        padded = model.embed_text(torch.tensor([[5, 6, 0]]), torch.tensor([[1, 1, 0]]))
+    assert torch.allclose(short, padded, atol=1e-5)
+    assert short.norm().item() == pytest.approx(1, abs=1e-5)
+
+
+def test_towers_are_saved_and_loaded_by_plain_transformers(tmp_path) -> None:
+    model, pixels = towers(VISION["vit"], "siglip").eval(), torch.randn(2, 3, 32, 32)
+    model.save_pretrained(tmp_path)
+    again = AutoModel.from_pretrained(tmp_path).eval()
+    with torch.inference_mode():
+        assert torch.equal(again.embed_media(pixels), model.embed_media(pixels))
+    assert again.scale.exp().item() == pytest.approx(10) and again.bias.item() == -10
+
+
+def test_an_unknown_loss_is_refused_with_the_choices() -> None:
+    with pytest.raises(UnknownName, match="no loss 'triplet'; choose from: info-nce, siglip"):
+        towers(VISION["vit"], "triplet")
+
+
+def test_recall_counts_who_is_among_the_nearest() -> None:
+    scores = np.array([[0.9, 0.1, 0.2], [0.8, 0.3, 0.1], [0.1, 0.2, 0.7]])
+    found = recalls(scores, ks=(1, 2))
+    assert found == pytest.approx({"to_text_1": 2 / 3, "to_text_2": 1, "to_media_1": 1, "to_media_2": 1})
+
+
+def test_a_file_with_several_texts_is_found_by_any_and_each_text_finds_its_file() -> None:
+    scores = np.array([[0.1, 0.9, 0.5, 0.2], [0.6, 0.3, 0.4, 0.8]])
+    found = recalls(scores, owners=[0, 0, 1, 1], ks=(1,))
+    assert found == pytest.approx({"to_text_1": 1, "to_media_1": 0.5})
+
+
+def test_scores_that_are_all_the_same_find_nothing() -> None:
+    assert set(recalls(np.zeros((20, 20))).values()) == {0.0}
+
+
+def test_accuracy_is_the_share_of_rows_whose_class_is_best() -> None:
+    assert accuracy(np.array([[1, 2], [3, 1], [0, 5]]), [1, 1, 1]) == pytest.approx(2 / 3)
+
+
+def test_a_linear_svm_tells_tones_apart_and_is_kept_as_numbers(tmp_path) -> None:
+    train, test = Made.of(4, seed=0), Made.of(2, seed=1)
+    machine = svm.fit(train.audio_values.flatten(1).numpy(), [scene.tone for scene in train.scenes])
+    scores = machine.scores(test.audio_values.flatten(1).numpy())
+    wanted = [machine.classes.index(scene.tone) for scene in test.scenes]
+    assert accuracy(scores, wanted) > 0.9
+    machine.save(tmp_path)
+    again = svm.Svm.load(tmp_path)
+    assert again.classes == ("falls", "pulses", "rises")
+    assert np.array_equal(again.scores(test.audio_values.flatten(1).numpy()), scores)
+
+
+def test_of_two_classes_each_has_its_own_score() -> None:
+    features = np.array([[0.0, 1], [0.1, 1], [1, 0], [1, 0.1]])
+    machine = svm.fit(features, ["a", "a", "b", "b"])
+    assert machine.predict(features) == ["a", "a", "b", "b"]
+    assert np.allclose(machine.scores(features).sum(1), 0, atol=1e-5)
+    assert machine.predict(np.repeat(features[:, None], 3, axis=1)) == ["a", "a", "b", "b"]
+
+
+def test_too_few_classes_or_examples_are_named() -> None:
+    with pytest.raises(InputError, match="only one class"):
+        svm.fit(np.eye(3), ["a", "a", "a"])
+    with pytest.raises(InputError, match="The class 'b' has one example only"):
+        svm.fit(np.eye(3), ["a", "a", "b"])
+
+
+def test_an_svm_that_is_not_there_is_said_to_be_missing(tmp_path) -> None:
+    with pytest.raises(WeightsError, match=r"has no svm\.safetensors: train the SVM first"):
+        svm.Svm.load(tmp_path)
