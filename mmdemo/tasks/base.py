@@ -12,12 +12,12 @@ from typing import Any
 from mmdemo import catalog, errors
 from mmdemo.catalog import ModelSpec, Task
 from mmdemo.options import option
-from mmdemo.results import Description, Track, Transcript
+from mmdemo.results import Description, Speech, Track, Transcript
 from mmdemo.runtime import device, quantization
 from mmdemo.runtime.manager import Manager
 from mmdemo.runtime.sources import Progress
 
-Event = Progress | Description | Transcript | Track
+Event = Progress | Description | Transcript | Track | Speech
 Cancelled = Callable[[], bool]
 Run = Callable[[Manager, Sequence[Path], Any, Cancelled], Iterator[Event]]
 
@@ -48,10 +48,14 @@ def device_option() -> Any:
 
 @dataclass(frozen=True)
 class Entry:
-    """A line of the registry: the module that has `Options` and `run`, and what the task does, in a sentence."""
+    """A line of the registry: the module that has `Options` and `run`, and what the task does, in a sentence.
+
+    `takes`: what it works on, `files`, or a `text` among its options.
+    """
 
     module: str
     about: str = ""
+    takes: str = "files"
 
     @property
     def options(self) -> type[Any]:
