@@ -25,6 +25,7 @@ class Family:
         question: the same for a question, which stands for `{question}`; empty if it does not answer.
         parts: keys of rows that it is assembled from; one whose files lie in a folder of that name beside its own is
             taken from there.
+        packs: whether a CPU can hold its linear layers in 8 bits; not if their weights are read past the layers.
     """
 
     kind: str
@@ -34,6 +35,7 @@ class Family:
     prompts: Mapping[str, str] = field(default_factory=dict)
     question: str = ""
     parts: tuple[str, ...] = ()
+    packs: bool = True
 
     def fits(self, kind: str, architecture: str) -> bool:
         """Whether a configuration is of this family."""
@@ -42,6 +44,7 @@ class Family:
 
 FAMILIES = (
     Family("mmdemo_fusion", "", "fusion", ("describe",), dict.fromkeys(STYLES[:3], ""), parts=("efficientnet-lite2",)),
+    Family("wavlm", "ForCTC", "speech_ctc", ("transcribe",), packs=False),
     Family("", "ForCTC", "speech_ctc", ("transcribe",)),
     Family("whisper", "", "speech_seq2seq", ("transcribe",)),
     Family("moonshine", "", "speech_seq2seq", ("transcribe",)),

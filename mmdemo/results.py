@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 
 @dataclass(frozen=True)
 class Word:
@@ -113,3 +116,25 @@ class Track:
     def text(self) -> str:
         """All segments' text, one a line."""
         return "\n".join(segment.text.strip() for segment in self.segments)
+
+
+@dataclass(frozen=True, eq=False)
+class Speech:
+    """A text read aloud, so far (`done` False) or in all."""
+
+    file: str
+    text: str
+    samples: NDArray[np.float32]
+    """Mono, from −1 to 1, (samples,)."""
+    rate: int
+    """Samples a second."""
+    provenance: Provenance
+    progress: float = 1.0
+    """Share of the text that has been spoken, 0 to 1."""
+    done: bool = True
+    error: str = ""
+
+    @property
+    def seconds(self) -> float:
+        """How long it is."""
+        return len(self.samples) / self.rate if self.rate else 0.0

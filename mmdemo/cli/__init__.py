@@ -3,6 +3,7 @@
     python -m mmdemo describe   FILE… [options] [--json] [-o OUT]
     python -m mmdemo caption    FILE… [options] [--format srt|vtt|json|txt] [-o OUT] [--json]
     python -m mmdemo transcribe FILE… [options] [--format srt|vtt|json|txt] [-o OUT] [--json]
+    python -m mmdemo speak      TEXT -o OUT.wav [options] [--json]
     python -m mmdemo models     list|fetch|prepare|remove [KEY…] [--starter] [--json]
     python -m mmdemo models     search WORDS [--task TASK] [--json]
     python -m mmdemo data       check PATH [--json]
@@ -25,7 +26,7 @@ import sys
 from collections.abc import Sequence
 
 from mmdemo import __version__
-from mmdemo.cli import data, evaluate, export, jobs, models, run, train
+from mmdemo.cli import data, evaluate, export, jobs, models, run, speak, train
 from mmdemo.errors import StudioError
 
 FAILED, STOPPED = 1, 130
@@ -40,6 +41,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"mmdemo {__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     run.add_commands(commands)
+    speak.add_command(commands)
     models.add_command(commands)
     for command in (data, train, evaluate, export, jobs):
         command.add_command(commands)

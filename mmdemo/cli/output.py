@@ -9,7 +9,7 @@ from typing import Any
 
 from mmdemo.media import subtitles
 from mmdemo.media.records import Result, record
-from mmdemo.results import Description
+from mmdemo.results import Description, Speech
 
 FORMATS = ("srt", "vtt", "json", "txt")
 
@@ -26,7 +26,7 @@ def rendered(file: Path, result: Result, form: str) -> str:
     """
     if form == "json":
         return json.dumps(record(result, str(file)), ensure_ascii=False, indent=2) + "\n"
-    if isinstance(result, Description):
+    if isinstance(result, Description | Speech):
         return result.text.rstrip("\n") + "\n"
     return subtitles.as_file(result.segments, form)
 

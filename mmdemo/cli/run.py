@@ -25,6 +25,8 @@ DEFAULT_FORMAT = {"caption": "srt", "transcribe": "txt"}
 def add_commands(commands: Any) -> None:
     """A command for each task."""
     for name, entry in tasks.TASKS.items():
+        if entry.takes != "files":
+            continue
         command = commands.add_parser(name, help=entry.about, description=entry.about)
         command.add_argument(
             "files", nargs="+", metavar="FILE", help=f"a file, or a folder for all {NOUNS[name]} directly inside it"

@@ -90,9 +90,9 @@ def header_seconds(path: Path, settings: Settings) -> float | None:
         return container.duration / av.time_base if container.duration else None
 
 
-def write_wav(path: Path, samples: Audio) -> None:
-    """Write mono samples at `RATE` as 16-bit WAV."""
-    soundfile.write(str(path), samples, RATE, subtype="PCM_16", format="WAV")
+def write_wav(path: Path, samples: Audio, rate: int = RATE) -> None:
+    """Write mono samples at `rate` a second as 16-bit WAV."""
+    soundfile.write(str(path), samples, rate, subtype="PCM_16", format="WAV")
 
 
 def _joined(pieces: list[Audio]) -> Audio:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from mmdemo.media.subtitles import in_order
-from mmdemo.results import Description, Segment, Track, Transcript
+from mmdemo.results import Description, Segment, Speech, Track, Transcript
 
-Result = Description | Transcript | Track
+Result = Description | Transcript | Track | Speech
 
 
 def record(result: Result, file: str = "") -> dict[str, Any]:
@@ -35,6 +35,9 @@ def record(result: Result, file: str = "") -> dict[str, Any]:
             found["prompt"] = result.prompt
         found["labels"] = [{"name": x.name, "probability": round(x.probability, 4)} for x in result.labels]
         found["text_read"] = list(result.text_read)
+    elif isinstance(result, Speech):
+        found["duration"] = _ms(result.seconds)
+        found["rate"] = result.rate
     else:
         found["language"] = result.language
         found["duration"] = _ms(result.seconds)

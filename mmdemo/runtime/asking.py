@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 
+from mmdemo.errors import Unsupported
 from mmdemo.runtime.base import (
     Answerer,
     Ask,
@@ -13,6 +14,8 @@ from mmdemo.runtime.base import (
     Heard,
     Hearing,
     Seen,
+    Speaker,
+    Spoken,
     Talk,
     Talker,
     Transcriber,
@@ -61,3 +64,20 @@ def hear(backend: Transcriber, clips: Sequence[Clip], hearing: Hearing) -> Call[
             yield 0, heard
 
     return Call(backend, clips, all_of)
+
+
+def utter(
+    backend: Speaker, sentences: Sequence[tuple[str, int]], *, speed: float, voice: int
+) -> Call[tuple[str, int], Spoken | Unsupported]:
+    """Speak sentences, each with its seed; what the model cannot say comes as its reason."""
+
+    def one_by_one(
+        sentences: Sequence[tuple[str, int]],
+    ) -> Generator[tuple[int, Spoken | Unsupported], None, None]:
+        for place, (text, seed) in enumerate(sentences):
+            try:
+                yield place, backend.speak(text, speed=speed, voice=voice, seed=seed)
+            except Unsupported as reason:
+                yield place, reason
+
+    return Call(backend, sentences, one_by_one)

@@ -13,7 +13,7 @@ from mmdemo import catalog, errors
 from mmdemo.catalog import ModelSpec, Task
 from mmdemo.errors import InUse
 from mmdemo.options import option
-from mmdemo.results import Description, Track, Transcript
+from mmdemo.results import Description, Speech, Track, Transcript
 from mmdemo.runtime import device, quantization
 from mmdemo.runtime.base import Adaptable, Backend
 from mmdemo.runtime.calls import WAIT, Call, Wait
@@ -22,7 +22,7 @@ from mmdemo.runtime.reporting import reported
 from mmdemo.runtime.sources import Progress
 from mmdemo.runtime.standing import AUTO, How
 
-Event = Progress | Description | Transcript | Track
+Event = Progress | Description | Transcript | Track | Speech
 Step = Event | Call[Any, Any] | Wait
 """What a task yields to the worker, which hands the events on."""
 Cancelled = Callable[[], bool]
@@ -55,10 +55,14 @@ def device_option() -> Any:
 
 @dataclass(frozen=True)
 class Entry:
-    """A line of the registry: the module that has `Options` and `run`, and what the task does, in a sentence."""
+    """A line of the registry: the module that has `Options` and `run`, and what the task does, in a sentence.
+
+    `takes`: what it works on, `files`, or a `text` among its options.
+    """
 
     module: str
     about: str = ""
+    takes: str = "files"
 
     @property
     def options(self) -> type[Any]:

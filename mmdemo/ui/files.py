@@ -13,7 +13,7 @@ from typing import Any
 
 from mmdemo.errors import InputError
 from mmdemo.media.records import record
-from mmdemo.results import Description
+from mmdemo.results import Description, Speech
 from mmdemo.settings import Settings
 from mmdemo.ui.scratch import scratch
 
@@ -63,8 +63,18 @@ def write(name: str, text: str) -> str:
 
 
 def plain(result: Any) -> dict[str, Any]:
-    """A result as a JSON object; its file by name alone, since the page knows only copies."""
-    return record(result, Path(result.file).name)
+    """A result as a JSON object; its file by name alone, since the page knows only copies.
+
+    Speech that is done has a WAV file too, whose path is its `sound`.
+    """
+    found = record(result, Path(result.file).name)
+    if isinstance(result, Speech) and result.done and not result.error:
+        from mmdemo.media.audio import write_wav
+
+        place = scratch.place("speech.wav")
+        write_wav(place, result.samples, result.rate)
+        found["sound"] = str(place)
+    return found
 
 
 def as_json(results: Sequence[Any]) -> str:

@@ -13,8 +13,9 @@ from typing import Any, TypeVar
 
 import torch
 
-from mmdemo import torchvision_ops
-from mmdemo.errors import StudioError, WeightsError
+from mmdemo import folders, torchvision_ops
+from mmdemo.errors import StudioError, Unsupported, WeightsError
+from mmdemo.runtime import quantization
 from mmdemo.runtime.backends import quantized
 from mmdemo.runtime.base import Load
 from mmdemo.runtime.estimates import Estimate
@@ -41,6 +42,21 @@ def check_format(folder: Path, title: str) -> None:
             f"{title} has its weights in a pickle file, which could run any code: convert them to safetensors first."
         )
     raise WeightsError(f"{title} has no weights in {folder}: it needs a .safetensors or .gguf file there.")
+
+
+def check_packing(request: Load, folder: Path) -> None:
+    """Refuse 8 bits on a CPU to a family whose layers cannot be packed.
+
+    Raises:
+        Unsupported: with what there is instead.
+    """
+    if request.quantization != "int8" or request.device != "cpu" or folders.family_of(folder).packs:
+        return
+    others = ", ".join(way.name for way in quantization.ways(request.spec, "cpu") if way.name not in ("int8", "int4"))
+    raise Unsupported(
+        f"{request.spec.title} does not run in {request.quantization} on this device ({request.device}); "
+        f"choose one of: {others}."
+    )
 
 
 def opened(title: str, folder: Path, action: Callable[[], T]) -> T:
@@ -74,10 +90,12 @@ def open_model(
 
     Raises:
         WeightsError: for pickles, broken files, or files that do not fit the architecture.
+        Unsupported: see `check_packing`.
     """
     title, device = request.spec.title, request.device
     folder = folder or request.folders[request.spec.key]
     check_format(folder, title)
+    check_packing(request, folder)
     options = {**quantized.arguments(request.quantization, device), **placed(request), **options}
     quiet()
 
@@ -131,8 +149,10 @@ def estimate(
 
     Raises:
         WeightsError: the configuration cannot be read or is of an architecture that the class does not have.
+        Unsupported: see `check_packing`.
     """
     place = folder or request.folders[request.spec.key]
+    check_packing(request, place)
 
     def count() -> Estimate:
         from mmdemo.runtime.backends import sizing

@@ -1,4 +1,4 @@
-"""Speech models of `transformers` that name a letter for each frame (CTC): wav2vec2, HuBERT, WavLM, Parakeet.
+"""Speech models of `transformers` that name a letter for each frame (CTC): wav2vec2, HuBERT, WavLM and their kin.
 
 Connectionist temporal classification (Graves et al. 2006): letters that follow each other in equal frames are one
 letter, a blank stands between two that are said twice. The frames of its letters are when a word is said.
@@ -100,7 +100,8 @@ class SpeechCTCBackend:
         language = self._language(hearing.language)
         checkpoint.use_threads(self._threads)
         # a model trained without a mask hears the silence that fills a batch up: its clips go in alone
-        most = AT_ONCE[self.device] if self._processor.feature_extractor.return_attention_mask else 1
+        masked = getattr(self._processor.feature_extractor, "return_attention_mask", True)
+        most = AT_ONCE[self.device] if masked else 1
         for begin in range(0, len(clips), most):
             part = clips[begin : begin + most]
             each, second = self._frames(part)

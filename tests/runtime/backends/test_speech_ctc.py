@@ -16,7 +16,7 @@ from mmdemo.runtime.base import RATE, Clip, Heard, Hearing, Load, Transcriber
 from mmdemo.runtime.manager import Manager
 from mmdemo.runtime.standing import How
 from mmdemo.settings import Settings
-from tests.runtime.backends.tiny_speech import wav2vec2
+from tests.runtime.backends.tiny_speech import ctc
 from tests.runtime.backends.weighing import held
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # torch announces what it will drop
@@ -27,7 +27,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> str:
     torchvision_ops.prepare()
     torch.manual_seed(0)
     made = tmp_path_factory.mktemp("wav2vec2")
-    wav2vec2(made)
+    ctc(made)
     return str(made)
 
 
@@ -124,6 +124,24 @@ def test_the_estimate_is_what_it_takes_and_it_hears_in_every_way(folder: str, ma
         backend._model(torch.zeros(1, 30 * RATE, dtype=backend._dtype))  # type: ignore[attr-defined]
     if way == "fp32":  # a CPU computes the others in copies that no operator's shape tells
         assert 0.9 <= known.activations / live.peak <= 1.1
+
+
+@pytest.mark.parametrize("kind", ["hubert", "wavlm"])
+def test_its_kin_hear_from_their_folders_in_every_way(manager: Manager, tmp_path: Path, kind: str) -> None:
+    torch.manual_seed(0)
+    ctc(tmp_path, kind)
+    assert catalog.get(str(tmp_path)).backend == "speech_ctc"
+    if kind == "wavlm":
+        with pytest.raises(
+            Unsupported, match=r"does not run in int8 on this device .cpu.; choose one of: auto, fp32, bf16"
+        ):
+            manager.get(str(tmp_path), how=How("int8", "cpu"))
+    for way in ("fp32", "bf16" if kind == "wavlm" else "int8"):
+        known = manager.estimate(str(tmp_path), How(way, "cpu"))
+        backend = manager.get(str(tmp_path), how=How(way, "cpu"))
+        (found,) = heard(backend, Clip(noise(2.0), 5.0), words=True)
+        assert found.segment.words and 5.0 <= found.segment.start < found.segment.end <= 7.0
+        assert 0.9 <= known.weights / held(backend._model) <= 1.1  # type: ignore[attr-defined]
 
 
 def test_a_letter_that_is_said_twice_has_a_blank_between() -> None:
