@@ -1,6 +1,7 @@
 """What a folder with a `transformers` checkpoint holds, how big it gets in memory, and opening it safely.
 
-Only safetensors and GGUF are read: a pickle can run code. Code that a checkpoint brings along is never run.
+Only safetensors and GGUF are read: a pickle can run code. Code that a checkpoint brings along runs only if its key is
+named in `MMDEMO_TRUST_REMOTE_CODE`.
 """
 
 from __future__ import annotations
@@ -85,7 +86,7 @@ def open_model(
         return automodel.from_pretrained(
             folder,
             local_files_only=True,
-            trust_remote_code=False,
+            trust_remote_code=request.trusted,
             use_safetensors=True,
             output_loading_info=True,
             **options,
@@ -129,7 +130,7 @@ def estimate(
     def count() -> Estimate:
         from mmdemo.runtime.backends import sizing
 
-        return sizing.estimate(place, automodel, request.device, request.quantization, dtype)
+        return sizing.estimate(place, automodel, request.device, request.quantization, dtype, request.trusted)
 
     return opened(place.name, place, count)
 

@@ -35,7 +35,7 @@ class ImageTextBackend:
         def processor() -> Any:
             from transformers import AutoProcessor
 
-            return AutoProcessor.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+            return AutoProcessor.from_pretrained(folder, local_files_only=True, trust_remote_code=request.trusted)
 
         self._processor: Any = checkpoint.opened(self.spec.title, folder, processor)
         self._tokenizer: Any = self._processor.tokenizer

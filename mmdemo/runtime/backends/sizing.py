@@ -70,13 +70,19 @@ class Fused(TorchFunctionMode):
 
 
 def estimate(
-    folder: Path, automodel: str, device: str, quantization: str = "auto", dtype: torch.dtype | None = None
+    folder: Path,
+    automodel: str,
+    device: str,
+    quantization: str = "auto",
+    dtype: torch.dtype | None = None,
+    trusted: bool = False,
 ) -> Estimate:
     """What the checkpoint of a folder with a `config.json` will take.
 
     Args:
         automodel: name of the `Auto…` class of `transformers` that will load it.
         dtype: what the weights that stay whole are held as; by default the quantization decides.
+        trusted: whether code that the checkpoint brings may run.
 
     Raises:
         WeightsError: the configuration cannot be read or is of an architecture that the class does not have.
@@ -84,16 +90,17 @@ def estimate(
     import transformers
     from accelerate import init_empty_weights
 
-    config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=trusted)
     auto = getattr(transformers, automodel)
-    if type(config) not in auto._model_mapping:
+    own = trusted and automodel in (getattr(config, "auto_map", None) or {})
+    if type(config) not in auto._model_mapping and not own:
         raise WeightsError(
             f"The checkpoint in {folder} is a {config.model_type!r} model, which cannot be used for this: "
             "choose another model."
         )
     dtype = dtype or quantized.dtype_of(quantization, device)
     with init_empty_weights(include_buffers=True):
-        model = auto.from_config(config, dtype=dtype)
+        model = auto.from_config(config, dtype=dtype, trust_remote_code=trusted)
     model.tie_weights()
     model.eval()
     cache, activations = conversation(model, TOKENS)
