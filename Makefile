@@ -2,11 +2,11 @@
 PYTHON ?= python3
 VENV_PYTHON := .venv/bin/python
 
-.PHONY: help run setup dev test bench format clean
+.PHONY: help run setup dev test test-gpu bench format clean
 .DEFAULT_GOAL := help
 
 help:  ## Show these lines
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST)
 
 run: setup  ## Start the studio (HOST=127.0.0.1 PORT=7860)
 	@$(VENV_PYTHON) app.py $(if $(HOST),--host "$(HOST)") $(if $(PORT),--port "$(PORT)")
@@ -19,6 +19,9 @@ dev:
 
 test: dev  ## Format, lint, types, unit tests, browser tests
 	@$(VENV_PYTHON) -m tools.check
+
+test-gpu: dev  ## Models of real size on this machine's GPU; figures are printed
+	@$(VENV_PYTHON) -m tools.check gpu
 
 bench: dev  ## Measure this program and its peers; the table goes to docs/benchmarks.md
 	@$(VENV_PYTHON) -m benchmarks --write

@@ -137,7 +137,7 @@ def _config(folder: Path) -> dict[str, Any]:
     """The folder's configuration."""
     try:
         config = json.loads((folder / "config.json").read_bytes())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise WeightsError(f"config.json in {folder} cannot be read: {error}.") from error
     if not isinstance(config, dict):
         raise WeightsError(f"config.json in {folder} is not a configuration: it must be a JSON object.")

@@ -39,6 +39,10 @@ class Settings:
     offload: str = setting(
         "cpu", "Where layers go that a GPU has no room for: no, cpu, or disk (slow; without a GPU too)."
     )
+    trust_remote_code: str = setting(
+        "",
+        "Keys of models whose own Python code may run, with a comma between them; that code can do anything you can.",
+    )
     remotes: str = setting(
         "",
         "Servers that speak OpenAI's protocol, by base URL, with a blank between them; URL=VARIABLE names the "
@@ -78,6 +82,10 @@ class Settings:
             values[name] = parse(name, str(value), type(known[name].default))
         values["home"] = str(Path(values.get("home") or default_home()).expanduser().absolute())
         return cls(**values)
+
+    def trusts(self, key: str) -> bool:
+        """Whether the code that a model brings may run: only if it is named, by its whole key."""
+        return key in {one.strip() for one in self.trust_remote_code.split(",") if one.strip()}
 
     @property
     def models_folder(self) -> Path:

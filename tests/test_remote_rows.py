@@ -143,3 +143,19 @@ def test_a_broken_file_is_told_and_hides_nothing_else(text: str, tmp_path: Path)
 )  # fmt: skip
 def test_only_this_machine_is_this_machine(host: str, here: bool) -> None:
     assert remote_rows.is_loopback(f"http://{host}/v1") is here
+
+
+def test_the_guides_example_is_one(tmp_path: Path) -> None:
+    guide = (Path(__file__).parents[1] / "docs" / "guides" / "scale.md").read_text("utf-8")
+    example = next(block for block in guide.split("```") if '"url"' in block)
+    rows = list(remote_rows.rows(settings(tmp_path, json.loads(example))))
+    assert [(row.key, row.tasks) for row in rows] == [
+        ("remote:big", ("describe", "talk")), ("remote:ears", ("transcribe",)),
+    ]  # fmt: skip
+    fields = {
+        name.strip("` ")
+        for line in guide.splitlines()
+        if line.startswith("| `")
+        for name in line.split("|")[1].split(",")
+    }
+    assert fields == set(remote_rows.FIELDS)

@@ -65,14 +65,14 @@ class Line:
         self.through, self.asked = threading.Event(), threading.Event()
 
     def obtain(self, source: Hub, job: Fetch, staging: Path) -> dict[str, ModelFile]:
-        """As `hub.obtain`, with a file of eight bytes."""
+        """As `hub.obtain`, with a file of ten bytes."""
         job.report(Progress(f"Fetching {job.spec.title}", 1, 8))
         self.asked.set()
         while not self.through.wait(0.01):
             if job.cancelled():
                 raise Cancelled("Fetching was stopped.")
-        (job.folder / "model.safetensors").write_bytes(b"12345678")
-        return {"model.safetensors": ModelFile("model.safetensors", "0" * 64, 8)}
+        (job.folder / "model.safetensors").write_bytes(b"\x02" + bytes(7) + b"{}")
+        return {"model.safetensors": ModelFile("model.safetensors", "0" * 64, 10)}
 
 
 @pytest.fixture

@@ -32,9 +32,11 @@ CHECKS = (
     Check("format", ("-m", "ruff", "format", "--check", ".")),
     Check("lint", ("-m", "ruff", "check", ".")),
     Check("types", ("-m", "mypy", "mmdemo", "tools", "app.py")),
-    Check("tests", (*PYTEST, "-m", "not browser")),
+    Check("tests", (*PYTEST, "-m", "not browser and not gpu")),
     Check("browser", (*PYTEST, "-m", "browser"), browser=True),
 )
+ASKED = (Check("gpu", (*PYTEST, "-m", "gpu", "-s", "tests/gpu")),)
+"""Checks that run only if they are named: no machine needs a GPU to be sound."""
 
 
 @dataclass(frozen=True)
@@ -72,13 +74,13 @@ def check(checks: Sequence[Check], browser: str | None, ci: bool) -> int:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m tools.check", description="Run the checks.")
-    names = [one.name for one in CHECKS]
+    names = [one.name for one in (*CHECKS, *ASKED)]
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"only these of: {', '.join(names)}")
-    wanted = parser.parse_args(arguments).names or names
+    wanted = parser.parse_args(arguments).names or [one.name for one in CHECKS]
     unknown = [name for name in wanted if name not in names]
     if unknown:
         parser.error(f"there is no check {unknown[0]!r}; choose from: {', '.join(names)}")
-    chosen = [one for one in CHECKS if one.name in wanted]
+    chosen = [one for one in (*CHECKS, *ASKED) if one.name in wanted]
     browser = find_browser() if any(one.browser for one in chosen) else None
     return check(chosen, browser, in_ci())
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import contextlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO
 
-from mmdemo import tasks
+from mmdemo import catalog, tasks
 from mmdemo.cli.flags import add_flags, given
 from mmdemo.cli.inputs import NOUNS, expand
 from mmdemo.cli.output import FORMATS
@@ -17,6 +18,7 @@ from mmdemo.cli.writer import Writer, plan, unwritable
 from mmdemo.errors import Cancelled, InputError, StudioError, UnknownName
 from mmdemo.options import build
 from mmdemo.runtime.sources import Progress
+from mmdemo.settings import Settings
 from mmdemo.studio import Studio
 
 DEFAULT_FORMAT = {"caption": "srt", "transcribe": "txt"}
@@ -41,6 +43,10 @@ def add_commands(commands: Any) -> None:
         else:
             where = "a file to write to instead of standard output"
         command.add_argument("-o", "--output", metavar="OUT", help=where)
+        command.add_argument(
+            "--trust-remote-code", action="store_true",
+            help="let Python code that the --model brings run: it can do anything that you can on this machine",
+        )  # fmt: skip
         add_flags(command, entry.options)
         command.set_defaults(action=lambda arguments, stdout, command=command: run(command, arguments, stdout))
 
@@ -65,9 +71,18 @@ def run(command: argparse.ArgumentParser, arguments: argparse.Namespace, stdout:
         for name, why in inputs.refused:
             writer.failed(name, why)
         if files:
-            _work(Studio(), task, inputs.files, options, writer)
+            _work(_studio(options if arguments.trust_remote_code else None), task, inputs.files, options, writer)
         writer.reporter.clear()
     return 1 if writer.failures else 0
+
+
+def _studio(trusting: Any) -> Studio:
+    """A studio that runs the code of the model that these options name, if any are given, besides those it trusts."""
+    settings = Settings.load()
+    if trusting is None:
+        return Studio(settings)
+    keys = ",".join(filter(None, (settings.trust_remote_code, catalog.get(trusting.model).key)))
+    return Studio(replace(settings, trust_remote_code=keys))
 
 
 def _work(studio: Studio, task: str, files: tuple[Path, ...], options: object, writer: Writer) -> None:

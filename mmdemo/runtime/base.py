@@ -34,6 +34,7 @@ class Load:
         quantization: one of `quantization.NAMES`, which the engine offers on this device.
         budget: bytes that it may take, by place, where it takes more than one: `cuda:0`, `cpu`, the rest on the disk;
             empty: all of it goes to the device.
+        trusted: whether Python code that the checkpoint brings may run: `MMDEMO_TRUST_REMOTE_CODE` names it.
     """
 
     spec: ModelSpec
@@ -43,6 +44,7 @@ class Load:
     cancelled: Callable[[], bool] = lambda: False
     quantization: str = "auto"
     budget: Mapping[str, int] = field(default_factory=dict)
+    trusted: bool = False
 
     def go_on(self) -> None:
         """Go on loading, unless the user has stopped.

@@ -165,8 +165,8 @@ class Manager:
 
     def _load(self, spec: ModelSpec, folders: dict[str, Path], how: How, cancelled: Callable[[], bool]) -> Load:
         """What the engine gets."""
-        threads = self.settings.threads or device.cores()
-        return Load(spec, folders, how.device, threads, cancelled, how.quantization)
+        threads, trusted = self.settings.threads or device.cores(), self.settings.trusts(spec.key)
+        return Load(spec, folders, how.device, threads, cancelled, how.quantization, trusted=trusted)
 
     def spec(self, key: str) -> ModelSpec:
         """The row of `key`. That of a loaded checkpoint is known even if its folder is gone by now.

@@ -32,7 +32,7 @@ def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Mode
         folder = tmp_path / "rows" / key
         folder.mkdir(parents=True)
         (folder / "config.json").write_text("{}")
-        (folder / "model.safetensors").write_bytes(b"12345678")
+        (folder / "model.safetensors").write_bytes(b"\x02" + bytes(7) + b"{}")
         spec = dataclasses.replace(
             catalog.get("smolvlm2-256m"), key=key, title=key.title(), backend="toy", parts=parts,
             sources=(Local(str(folder)),), files=(),

@@ -207,7 +207,7 @@ def test_rows_say_what_is_here_and_what_is_loaded(
     here = world("here")
     monkeypatch.setattr(catalog, "ROWS", (here, catalog.get("smolvlm2-256m")))
     row, absent = manager.rows()
-    assert (row.cached, row.loaded, row.disk, row.device) == (True, False, 10, "")
+    assert (row.cached, row.loaded, row.disk, row.device) == (True, False, 12, "")
     assert (absent.cached, absent.loaded, absent.disk) == (False, False, 0)
     manager.get("here")
     row, _ = manager.rows()

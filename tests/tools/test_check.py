@@ -56,15 +56,25 @@ def test_the_summary_has_a_line_each() -> None:
 def test_an_unknown_check_lists_the_choices(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         check.main(["liint"])
-    assert "there is no check 'liint'; choose from: format, lint, types, tests, browser" in capsys.readouterr().err
+    assert "there is no check 'liint'; choose from: format, lint, types, tests, browser, gpu" in capsys.readouterr().err
 
 
 def test_the_two_runs_of_pytest_share_out_all_tests() -> None:
     markers = {one.name: one.arguments[-1] for one in CHECKS if "pytest" in one.arguments}
-    assert markers == {"tests": "not browser", "browser": "browser"}
+    assert markers == {"tests": "not browser and not gpu", "browser": "browser"}
     assert [one.name for one in CHECKS if one.browser] == ["browser"]
 
 
 def test_the_build_server_runs_make_test_and_nothing_more() -> None:
     lines = (Path(check.ROOT) / ".ci/run").read_text().splitlines()
     assert lines == ["#!/usr/bin/env bash", "set -eu", 'cd "$(dirname "$0")/.."', "make test"]
+
+
+def test_the_gpu_is_asked_for_only_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen: list[list[str]] = []
+    monkeypatch.setattr(check, "check", lambda checks, browser, ci: chosen.append([one.name for one in checks]) or 0)
+    check.main([])
+    check.main(["gpu"])
+    assert chosen == [["format", "lint", "types", "tests", "browser"], ["gpu"]]
+    (tests,) = (one for one in CHECKS if one.name == "tests")
+    assert "not browser and not gpu" in tests.arguments

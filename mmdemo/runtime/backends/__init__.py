@@ -12,6 +12,7 @@ from typing import Any
 
 from mmdemo.errors import UnknownName
 from mmdemo.folders import bytes_in
+from mmdemo.runtime import trust
 from mmdemo.runtime.base import Backend, Load
 from mmdemo.runtime.estimates import Estimate, Part
 
@@ -38,8 +39,9 @@ def estimate(request: Load) -> Estimate:
 
     Raises:
         UnknownName: with the engines there are.
-        WeightsError: for a checkpoint that the engine cannot read.
+        WeightsError: for a checkpoint that the engine cannot read, or that is dangerous (see `trust`).
     """
+    trust.check(request)
     engine = _engine(request)
     if hasattr(engine, "estimate"):
         return engine.estimate(request)  # type: ignore[no-any-return]
@@ -53,8 +55,9 @@ def load(request: Load) -> Backend:
 
     Raises:
         UnknownName: with the engines there are.
-        WeightsError: for a checkpoint that the engine cannot read.
+        WeightsError: for a checkpoint that the engine cannot read, or that is dangerous (see `trust`).
     """
+    trust.check(request)
     backend: Backend = _engine(request)(request)
     return backend
 

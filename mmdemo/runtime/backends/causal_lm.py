@@ -56,7 +56,7 @@ class CausalLMBackend:
             self._model = None
         if packed:
             folder = packed.parent / UNPACKED
-        self._tokenizer = checkpoint.opened(self.spec.title, folder, lambda: tokenizer_of(folder))
+        self._tokenizer = checkpoint.opened(self.spec.title, folder, lambda: tokenizer_of(folder, request.trusted))
         request.go_on()
         from transformers import AutoModelForCausalLM
 
@@ -163,11 +163,11 @@ class CausalLMBackend:
         return quantized.finished(model.to(self.device, dtype), request.quantization, self.device).eval(), tokenizer
 
 
-def tokenizer_of(folder: Path, **options: str) -> Any:
+def tokenizer_of(folder: Path, trusted: bool = False, **options: str) -> Any:
     """The tokenizer of a checkpoint."""
     from transformers import AutoTokenizer
 
-    return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False, **options)
+    return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=trusted, **options)
 
 
 def packed_in(folder: Path) -> Path | None:

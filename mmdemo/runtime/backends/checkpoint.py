@@ -1,6 +1,7 @@
 """What a folder with a `transformers` checkpoint holds, how big it gets in memory, and opening it safely.
 
-Only safetensors and GGUF are read: a pickle can run code. Code that a checkpoint brings along is never run.
+Only safetensors and GGUF are read: a pickle can run code. Code that a checkpoint brings along runs only if its key is
+named in `MMDEMO_TRUST_REMOTE_CODE`.
 """
 
 from __future__ import annotations
@@ -103,7 +104,7 @@ def open_model(
         return automodel.from_pretrained(
             folder,
             local_files_only=True,
-            trust_remote_code=False,
+            trust_remote_code=request.trusted,
             use_safetensors=True,
             output_loading_info=True,
             **options,
@@ -120,11 +121,11 @@ def open_model(
     return model.eval() if "device_map" in options else model.to(device).eval()
 
 
-def config_of(folder: Path) -> Any:
+def config_of(folder: Path, trusted: bool = False) -> Any:
     """The configuration of a checkpoint; of one that also speaks, that of its thinker, which reads and writes."""
     from transformers import AutoConfig
 
-    config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=trusted)
     return getattr(config, "thinker_config", None) or config
 
 
@@ -157,7 +158,7 @@ def estimate(
     def count() -> Estimate:
         from mmdemo.runtime.backends import sizing
 
-        return sizing.estimate(place, automodel, request.device, request.quantization, dtype)
+        return sizing.estimate(place, automodel, request.device, request.quantization, dtype, request.trusted)
 
     return opened(place.name, place, count)
 

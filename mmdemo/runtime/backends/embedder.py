@@ -34,7 +34,7 @@ class EmbedderBackend:
         def tokenizer() -> Any:
             from transformers import AutoTokenizer
 
-            return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+            return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=request.trusted)
 
         self._tokenizer: Any = checkpoint.opened(self.spec.title, folder, tokenizer)
         request.go_on()

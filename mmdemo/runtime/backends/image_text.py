@@ -44,13 +44,13 @@ class ImageTextBackend:
         request.go_on()
 
         checkpoint.quiet()
-        self._processor: Any = checkpoint.opened(self.spec.title, folder, lambda: processor_of(folder))
+        self._processor: Any = checkpoint.opened(self.spec.title, folder, lambda: processor_of(folder, request.trusted))
         self._tokenizer: Any = self._processor.tokenizer
         self._tokenizer.padding_side = "left"  # generation goes on at the right end of every row
         request.go_on()
         import transformers
 
-        config = checkpoint.opened(self.spec.title, folder, lambda: checkpoint.config_of(folder))
+        config = checkpoint.opened(self.spec.title, folder, lambda: checkpoint.config_of(folder, request.trusted))
         self._model: Any = checkpoint.open_model(getattr(transformers, self.auto), request, config=config)
         self._family = families.of(config.model_type, type(self._model).__name__)
         self._adapters = Adapters(self.spec, self._model)
@@ -184,11 +184,11 @@ class Pair:
         return self.pictures(images=images, return_tensors=return_tensors)
 
 
-def processor_of(folder: Path) -> Any:
+def processor_of(folder: Path, trusted: bool = False) -> Any:
     """What a checkpoint's pictures and words are prepared with: its `tokenizer`, its `chat_template`, and a call."""
     from transformers import AutoImageProcessor, AutoProcessor, AutoTokenizer
 
-    safely = {"local_files_only": True, "trust_remote_code": False}
+    safely = {"local_files_only": True, "trust_remote_code": trusted}
     found = AutoProcessor.from_pretrained(folder, **safely)
     if hasattr(found, "tokenizer"):
         return found

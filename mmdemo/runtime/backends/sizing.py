@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -72,13 +73,19 @@ class Fused(TorchFunctionMode):
 
 
 def estimate(
-    folder: Path, automodel: str, device: str, quantization: str = "auto", dtype: torch.dtype | None = None
+    folder: Path,
+    automodel: str,
+    device: str,
+    quantization: str = "auto",
+    dtype: torch.dtype | None = None,
+    trusted: bool = False,
 ) -> Estimate:
     """What the checkpoint of a folder with a `config.json` will take.
 
     Args:
         automodel: name of the `Auto…` class of `transformers` that will load it, or of the class of one architecture.
         dtype: what the weights that stay whole are held as; by default the quantization decides.
+        trusted: whether code that the checkpoint brings may run.
 
     Raises:
         WeightsError: the configuration cannot be read or is of an architecture that the class does not have.
@@ -88,15 +95,17 @@ def estimate(
 
     auto = getattr(transformers, automodel)
     alone = getattr(auto, "config_class", None)
-    config = alone.from_pretrained(folder, local_files_only=True) if alone else checkpoint.config_of(folder)
-    if alone is None and type(config) not in auto._model_mapping:
+    config = alone.from_pretrained(folder, local_files_only=True) if alone else checkpoint.config_of(folder, trusted)
+    own = trusted and automodel in (getattr(config, "auto_map", None) or {})
+    if alone is None and type(config) not in auto._model_mapping and not own:
         raise WeightsError(
             f"The checkpoint in {folder} is a {config.model_type!r} model, which cannot be used for this: "
             "choose another model."
         )
     dtype = dtype or quantized.dtype_of(quantization, device)
     with init_empty_weights(include_buffers=True):
-        model = (auto._from_config if alone else auto.from_config)(config, dtype=dtype)
+        made = auto._from_config if alone else partial(auto.from_config, trust_remote_code=trusted)
+        model = made(config, dtype=dtype)
     model.tie_weights()
     model.eval()
     cache, activations = conversation(model, TOKENS)

@@ -62,7 +62,7 @@ class SpeechCTCBackend:
         def processor() -> Any:
             from transformers import AutoProcessor
 
-            return AutoProcessor.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+            return AutoProcessor.from_pretrained(folder, local_files_only=True, trust_remote_code=request.trusted)
 
         self._processor: Any = checkpoint.opened(self.spec.title, folder, processor)
         tokenizer = self._processor.tokenizer

@@ -49,7 +49,7 @@ class SpeechSeq2SeqBackend:
         def processor() -> Any:
             from transformers import AutoProcessor
 
-            return AutoProcessor.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+            return AutoProcessor.from_pretrained(folder, local_files_only=True, trust_remote_code=request.trusted)
 
         self._processor: Any = checkpoint.opened(self.spec.title, folder, processor)
         request.go_on()

@@ -13,6 +13,7 @@ from typing import Any
 from mmdemo import folders, hub_rows
 from mmdemo.catalog import Hub, ModelSpec
 from mmdemo.errors import Unreachable, WeightsError
+from mmdemo.runtime import trust
 from mmdemo.runtime.sources import hub_ask, store
 from mmdemo.runtime.sources.base import Fetch, Progress
 from mmdemo.runtime.sources.hub_choice import choose
@@ -44,7 +45,10 @@ def look(
         settings.models_folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".look-", dir=settings.models_folder) as scratch:
             told, there = ask(where, Fetch(spec, folder, report, cancelled), Path(scratch))
-            row = row_of(where, told, there)
+            trusted = settings.trusts(spec.key)
+            for path in sorted(there.glob("*.json")) if not trusted else ():
+                trust.code(path, where.title, where.key)
+            row = row_of(where, told, there, trusted)
             hub_rows.write(row, folder)
             shutil.copytree(there, folder / hub_rows.LOOKED, dirs_exist_ok=True)
     return row
@@ -67,10 +71,11 @@ def ask(where: hub_rows.Address, fetch: Fetch, scratch: Path) -> tuple[dict[str,
     return hub_ask.ask(job, fetch, scratch, lambda lines: words, refusal)[0], small
 
 
-def row_of(where: hub_rows.Address, told: dict[str, Any], there: Path) -> ModelSpec:
-    """The row that a folder with the chosen files would have."""
+def row_of(where: hub_rows.Address, told: dict[str, Any], there: Path, trusted: bool = False) -> ModelSpec:
+    """The row that a folder with the chosen files would have; its Python code is among them if it may run."""
     sizes = {file["name"]: int(file["bytes"]) for file in told["files"]}
     names = choose(sorted(sizes), where)
+    names += [name for name in sorted(sizes) if trusted and name.endswith(".py") and "/" not in name]
     with tempfile.TemporaryDirectory(dir=there.parent) as scratch:
         folder = Path(scratch) / (where.title.removesuffix(".gguf") or "model")
         folder.mkdir()
