@@ -86,7 +86,7 @@ def values(arguments: argparse.Namespace) -> dict[str, Any]:
     """
     found: dict[str, Any] = {name: getattr(arguments, name) for name in ("task", "model", "method")}
     found["data"] = str(Path(arguments.data).expanduser().resolve())
-    if Path(arguments.model).expanduser().is_dir():
+    if arguments.model and Path(arguments.model).expanduser().is_dir():
         found["model"] = str(Path(arguments.model).expanduser().resolve())
     if arguments.minutes is not None:
         found["minutes"] = arguments.minutes

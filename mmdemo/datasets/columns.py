@@ -146,8 +146,8 @@ def _guess(taken: dict[str, str], rest: Mapping[str, list[Any]], rows: int) -> N
     words = {c: v for c, v in rest.items() if all(isinstance(one, str) for one in v) and len(v) > 0}
     media = has & {*KINDS, "file"}
     if not media and not has & {"text", "tokens", "messages"} and words:
-        text = max(words, key=lambda c: sum(map(len, words[c])) / len(words[c]))
-        if sum(map(len, words[text])) / len(words[text]) >= 8:
+        text = max(words, key=lambda c: sum(map(_length, words[c])) / len(words[c]))
+        if sum(map(_length, words[text])) / len(words[text]) >= 8:
             taken[text] = "text"
             del words[text]
     if has & {"label", "targets", "messages", "tags"}:
@@ -157,3 +157,10 @@ def _guess(taken: dict[str, str], rest: Mapping[str, list[Any]], rows: int) -> N
         taken[few[0]] = "label"
     elif media and words:
         taken[max(words, key=lambda c: sum(map(len, words[c])) / len(words[c]))] = "targets"
+
+
+def _length(text: str) -> int:
+    """Letters of a text; an address is none, and one long word is a name."""
+    return (
+        0 if "://" in text or (text.isascii() and " " not in text) else len(text) if text.isascii() else 3 * len(text)
+    )

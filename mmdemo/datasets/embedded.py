@@ -48,12 +48,15 @@ def kept(data: bytes | str, settings: Settings) -> Path | None:
         return None
     path = data_folder(settings) / "embedded" / (hashlib.sha256(data).hexdigest() + name)
     if not path.is_file():
-        write(path, data)
+        write(path, data, sync=False)
     return path
 
 
-def write(path: Path, data: bytes) -> None:
+def write(path: Path, data: bytes, *, sync: bool = True) -> None:
     """Write a file whole or not at all.
+
+    Args:
+        sync: wait until it is on the disk; what can be made again need not.
 
     Raises:
         NoSpace: the disk is full or cannot be written.
@@ -63,8 +66,9 @@ def write(path: Path, data: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with part.open("wb") as file:
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+            if sync:
+                file.flush()
+                os.fsync(file.fileno())
         part.replace(path)
     except OSError as error:
         part.unlink(missing_ok=True)

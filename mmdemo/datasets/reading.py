@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from mmdemo.datasets import layouts
+from mmdemo.datasets import layouts, unpack
 from mmdemo.datasets.folder import Folder
 from mmdemo.datasets.problems import Problems, shown
 from mmdemo.datasets.rows import Dataset
 from mmdemo.errors import InputError
+from mmdemo.media import endings
 from mmdemo.settings import Settings
 
 FORMS = ("csv", "tsv", "json", "jsonl", "parquet", "fiqa", "chat", "imagefolder", "audiofolder", "videofolder")
@@ -52,10 +53,12 @@ def opened(path: Path, settings: Settings, problems: Problems) -> Folder:
     """The folder at a path, or that of a file."""
     name = shown(path.name)
     try:
+        if path.is_file() and unpack.is_zip(path):
+            path = unpack.unpacked(path, settings, problems)
         if path.is_dir():
             folder = Folder(path, settings, problems)
             while len(inside := [one for one in folder.root.iterdir() if not _hidden(one)]) == 1 and (
-                inside[0].is_dir() and not inside[0].is_symlink() and _only_folders(inside[0])
+                inside[0].is_dir() and not inside[0].is_symlink() and _holds_more(inside[0])
             ):
                 folder = Folder(inside[0], settings, problems)
             return folder
@@ -70,9 +73,9 @@ def _hidden(path: Path) -> bool:
     return path.name.startswith(".") or path.name == "__MACOSX"
 
 
-def _only_folders(path: Path) -> bool:
-    """Whether a folder inside the root is all there is, and no class by itself."""
-    return any(one.is_dir() or not _hidden(one) for one in path.iterdir())
+def _holds_more(path: Path) -> bool:
+    """Whether a folder that is all there is holds a data set: more than media, which would make it a class."""
+    return any(one.is_dir() or not endings.kind(one) for one in path.iterdir())
 
 
 def _nothing(folder: Folder, name: str, layout: str) -> str:

@@ -19,6 +19,8 @@ from mmdemo.settings import Settings
 ENDINGS = (".csv", ".tsv", ".tab", ".json", ".jsonl", ".ndjson", ".parquet", ".xlsx", ".xls")
 LISTS = ("data", "rows", "examples", "items", "samples", "records", "annotations", "questions")
 """Keys under which a JSON object keeps its rows."""
+CHATS = {"messages", "conversations"}
+"""Columns whose lists are one row's, not many rows."""
 MOST_COLUMNS = 2_000
 
 
@@ -36,7 +38,7 @@ def records(path: Path, name: str, settings: Settings, problems: Problems) -> tu
     if start in ("{", "["):
         found = _json(text, name, problems)
         if found is not None:
-            return found
+            return ("jsonl", found[1]) if path.suffix.lower() in (".jsonl", ".ndjson") else found
         return "jsonl", _lines(text, name, problems)
     if path.suffix.lower() in (".json", ".jsonl", ".ndjson"):
         raise InputError(f"{name} is not JSON: it should begin with {{ or [.")
@@ -124,6 +126,8 @@ def _rows(found: Any, name: str, problems: Problems) -> list[Record]:
         return _list(found, name, problems)
     if not isinstance(found, dict):
         raise InputError(f"{name} holds one value, not rows: choose another file.")
+    if found.keys() & CHATS:
+        return _list([found], name, problems)
     for key in LISTS:
         if isinstance(found.get(key), list) and (isinstance(next(iter(found[key]), None), dict) or len(found) == 1):
             return _list(found[key], name, problems)

@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,12 +22,17 @@ SPARE = 500_000_000
 
 
 class Features:
-    """A cache on the disk: float16, one file a row; the same file in another row, split or data set is found again."""
+    """A cache on the disk, one file a row; the same file in another row, split or data set is found again."""
 
     def __init__(
-        self, settings: Settings, made_by: str, encode: Callable[[Sequence[Row]], NDArray[np.float32]]
+        self,
+        settings: Settings,
+        made_by: str,
+        encode: Callable[[Sequence[Row]], NDArray[np.float32]],
+        kept_as: type[np.floating[Any]] = np.float16,
     ) -> None:
-        """
+        """Nothing is computed yet.
+
         Args:
             made_by: what tells this encoder from others: its name, its weights' size, how its input is made.
             encode: rows to (rows, …), one array each of the same shape.
@@ -34,6 +40,7 @@ class Features:
         name = hashlib.sha256(made_by.encode()).hexdigest()[:16]
         self._folder = Path(settings.home) / "cache" / "features" / name
         self._encode = encode
+        self._kept_as = kept_as
 
     def prepare(self, rows: Sequence[Row], progress: Callable[[int, int], None]) -> None:
         """Compute what is not there yet.
@@ -48,15 +55,15 @@ class Features:
             progress(start, len(absent))
             self._add(absent[start : start + AT_ONCE])
 
-    def __call__(self, row: Row) -> NDArray[np.float16]:
+    def __call__(self, row: Row) -> NDArray[Any]:
         """The features of a row, as they are kept: also the first time, so that every run reads the same numbers."""
         file = self._file(row)
         if not file.exists():
             self._add([row])
-        found: NDArray[np.float16] = np.load(file)
+        found: NDArray[Any] = np.load(file)
         return found
 
-    def many(self, rows: Sequence[Row]) -> Iterator[NDArray[np.float16]]:
+    def many(self, rows: Sequence[Row]) -> Iterator[NDArray[Any]]:
         """Of several rows."""
         return map(self, rows)
 
@@ -71,7 +78,7 @@ class Features:
                 )
             partial = file.with_name(f"{file.name}.{os.getpid()}.partial")
             with partial.open("wb") as opened:
-                np.save(opened, found.astype(np.float16))
+                np.save(opened, found.astype(self._kept_as))
             partial.replace(file)
 
     def _file(self, row: Row) -> Path:

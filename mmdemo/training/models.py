@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -120,16 +121,16 @@ def adapted(model: Any, options: TrainOptions, targets: Sequence[str] | str, tas
     """
     from peft import LoraConfig, get_peft_model
 
-    return get_peft_model(
-        model,
-        LoraConfig(
-            r=options.lora_rank,
-            lora_alpha=options.lora_alpha,
-            lora_dropout=max(0.0, options.dropout),
-            target_modules=targets if isinstance(targets, str) else list(targets),
-            task_type=task,
-        ),
+    chosen = LoraConfig(
+        r=options.lora_rank,
+        lora_alpha=options.lora_alpha,
+        lora_dropout=max(0.0, options.dropout),
+        target_modules=targets if isinstance(targets, str) else list(targets),
+        task_type=task,
     )
+    with warnings.catch_warnings():  # peft asks transformers for a property by its old name
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated")
+        return get_peft_model(model, chosen)
 
 
 def check_method(method: str, device: str) -> None:

@@ -107,8 +107,7 @@ class Run:
         seed(self.options.seed, 0)  # new heads begin with the same weights each time
         base = models.base_of(self.options.model, self.settings)
         recipe = kind(Given(self.options, base, self.settings, str(accelerator.device), parts.train, self.note))
-        every = tuple(dict.fromkeys((*parts.train, *parts.held, *parts.final)))
-        recipe.prepare(every, self._progress)
+        recipe.prepare((*parts.train, *parts.held, *(() if parts.final is parts.held else parts.final)), self._progress)
         began = time.monotonic()
         before = self._before(recipe, parts.final)
         measuring = time.monotonic() - began

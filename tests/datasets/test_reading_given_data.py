@@ -14,11 +14,6 @@ from mmdemo.errors import InputError
 from mmdemo.settings import Settings
 
 
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings.load({}, home=str(tmp_path / "home"))
-
-
 def splits(dataset: Dataset) -> dict[str, int]:
     return dict(Counter(row.split for row in dataset.rows))
 
@@ -45,6 +40,8 @@ CASES = {
     "text/conll2003": ("conll", {"train": 14041, "validation": 3250}, {"last column": "tags"}),
     "text/twitter2015_ner_train.txt": ("conll", {"": 4000}, {"last column": "tags"}),
     "text/twitter2017_ner_valid.txt": ("conll", {"": 723}, {"last column": "tags"}),
+    "text/ml-100k": ("movielens", {"": 100_000}, {"u.data: rating": "label"}),
+    "pneumoniamnist": ("npz", {"train": 2428, "validation": 270, "test": 468}, {"images": "image", "labels": "label"}),
     "text/wnut17_emerging.dev.conll": ("conll", {"": 1009}, {"last column": "tags"}),
     "text/wnut17_wnut17train.conll": ("conll", {"": 3394}, {"last column": "tags"}),
 }

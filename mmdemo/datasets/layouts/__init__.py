@@ -23,8 +23,15 @@ class Found:
 Reader = Callable[[Folder, Mapping[str, str]], Found | None]
 
 READERS: dict[str, str] = {
+    "movielens": "movielens:read",
+    "librispeech": "speech:librispeech",
+    "commonvoice": "speech:commonvoice",
+    "npz": "arrays:read",
     "conll": "conll:read",
     "table": "table:read",
+    "subtitles": "subtitled:read",
+    "captions": "beside:read",
+    "classes": "classes:read",
 }
 """Layout to its reader, in the order they are asked: those that a file's name or shape tells for sure come first."""
 

@@ -13,11 +13,14 @@ from mmdemo.datasets.layouts import Found
 from mmdemo.datasets.names import split_in, split_of
 from mmdemo.datasets.records import Record
 from mmdemo.errors import InputError
+from mmdemo.media import endings
 
 NAMED = ("metadata", "meta", "captions", "manifest", "annotations", "labels")
 """Names that a file of rows about the media beside it goes by, the likeliest first."""
 IGNORED = ("dataset_infos", "dataset_info", "dataset_dict", "state", "package", "config", "features")
 """JSON that describes a data set and has no rows."""
+OTHERS = (".srt", ".vtt", ".ass", ".ssa", ".npz")
+"""Files that are given alone and are of another layout."""
 KINDS = ("image", "audio", "video")
 
 
@@ -55,7 +58,7 @@ def read(folder: Folder, given: Mapping[str, str]) -> Found | None:
 def chosen(folder: Folder) -> list[Path]:
     """The files of rows: the one that was given, `metadata.*` where there are some, else all."""
     if folder.only:
-        return [folder.only]
+        return [] if folder.only.suffix.lower() in OTHERS or endings.kind(folder.only) else [folder.only]
     files = [
         path for path in folder.files if path.suffix.lower() in tables.ENDINGS and path.stem.lower() not in IGNORED
     ]

@@ -41,7 +41,9 @@ class AudioClassification(Labelled):
         self.whole.encoder.requires_grad_(False)
         self.model = nn.ModuleDict({"projector": self.whole.projector, "classifier": self.whole.classifier})
         width = self.whole.config.d_model
-        self.features = Features(given.settings, f"whisper mean {given.base.spec.key} {width}", self._encoded)
+        made_by = f"whisper mean {given.base.spec.key} {width}"
+        self.features = Features(given.settings, made_by, self._encoded, np.float32)
+        self.shift, self.scale = torch.zeros(width), torch.ones(width)
 
     @staticmethod
     def lacks(row: Row) -> str:
@@ -53,8 +55,14 @@ class AudioClassification(Labelled):
         return 1
 
     def prepare(self, rows: Sequence[Row], progress: Callable[[int, int], None]) -> None:
-        """Listen to every recording once."""
+        """Listen to every recording once; then learn how what was heard spreads.
+
+        A word of half a second hardly moves a mean over thirty: what is learned from is standardised.
+        """
         self.features.prepare(rows, progress)
+        if self.given.learning:
+            all_of_them = torch.from_numpy(np.stack(list(self.features.many(self.given.rows))))
+            self.shift, self.scale = all_of_them.mean(0), all_of_them.std(0).clamp_min(1e-8)
 
     @torch.inference_mode()
     def _encoded(self, rows: Sequence[Row]) -> NDArray[np.float32]:
@@ -71,7 +79,7 @@ class AudioClassification(Labelled):
     def collate(self, examples: Sequence[Example]) -> Batch:
         """features (rows, width), labels (rows)."""
         return {
-            "features": torch.from_numpy(np.stack([one["features"] for one in examples])).float(),
+            "features": (torch.from_numpy(np.stack([one["features"] for one in examples])) - self.shift) / self.scale,
             "labels": torch.tensor([one["label"] for one in examples]),
         }
 
@@ -97,6 +105,15 @@ class AudioClassification(Labelled):
         return answers
 
     def save(self, folder: Path) -> None:
-        """The whole classifier with its feature extractor, as plain `transformers` loads it."""
+        """The whole classifier with its feature extractor, as plain `transformers` loads it.
+
+        The projector takes in the standardisation, being linear: W (x − m) / s + b = (W / s) x + (b − W m / s).
+        """
+        projector = self.whole.projector
+        with torch.no_grad():
+            shift, scale = self.shift.to(projector.weight.device), self.scale.to(projector.weight.device)
+            projector.weight.div_(scale)
+            projector.bias.sub_(projector.weight @ shift)
+        self.shift, self.scale = torch.zeros_like(self.shift), torch.ones_like(self.scale)
         self.whole.save_pretrained(folder)
         self.processor.save_pretrained(folder)
