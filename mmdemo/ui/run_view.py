@@ -61,19 +61,9 @@ class RunView:
     @property
     def outputs(self) -> list[Any]:
         """What a look changes."""
-        own = [
-            self.runs,
-            self.head,
-            self.problem,
-            self.report,
-            self.done,
-            self.use,
-            self.zip,
-            self.samples,
-            self.seen,
-            self.timer,
-        ]
-        return [*own, *self.curves.outputs]
+        texts = [self.head, self.problem, self.report, self.samples]
+        own = [self.runs, self.done, self.use, self.form, self.zip, self.seen, self.timer]
+        return [*texts, *own, *self.curves.outputs]
 
     def opened(self, chosen: str | None, request: gr.Request) -> Updates:
         """What the tab shows when it opens: the training that was chosen, else the last one."""
@@ -132,7 +122,7 @@ class RunView:
             self.report: reports.html(report, self.context.studio.settings, language),
             self.samples: run_cards.samples(said, language),
             self.done: gr.update(visible=bool(offered)),
-            self.form: gr.update(choices=[(say(f"form_{form}", language), form) for form in offered], value=FORMS[0]),
+            self.form: gr.update(choices=[(say(f"form_{form}", language), form) for form in offered or FORMS]),
             self.use: gr.update(visible=any(task in USED for task in able(job))),
             self.seen: now,
             **self.curves.updates(said, language),
