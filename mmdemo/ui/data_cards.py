@@ -2,91 +2,72 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from html import escape
 
+from mmdemo.datasets.report import Report
 from mmdemo.datasets.rows import SPLITS, Dataset, Row
 from mmdemo.settings import Settings
-from mmdemo.ui import media_cards
+from mmdemo.training.recipes import RECIPES
+from mmdemo.ui import media_cards, parts
 from mmdemo.ui.i18n import say
 from mmdemo.ui.run_cards import short
 from mmdemo.ui.sentences import translate
 
 FEW = 6
 """Rows that are shown."""
-PROBLEMS = 12
-"""Sentences about what is wrong that are shown; the others are counted."""
+MOST = 12
+"""Sentences of a kind that are shown; the others are counted."""
 CLASSES = 12
 
 
-def found(dataset: Dataset, settings: Settings, language: str) -> str:
+def found(dataset: Dataset, report: Report, settings: Settings, language: str) -> str:
     """All that a person should know before it is learned from."""
-    if not dataset.rows:
-        return (
-            f'<p class="mm-error"><span aria-hidden="true">⚠</span> <span>{escape(say("no_rows", language))}</span></p>'
-        )
     title = say("data_found", language, name=dataset.name)
     return (
         f'<section class="mm-report" aria-label="{escape(title)}"><h3 class="mm-job-title">{escape(title)}</h3>'
-        f"{_facts(dataset, language)}{_problems(dataset, language)}{_rows(dataset, settings, language)}</section>"
+        f'<div class="mm-lines">{_facts(report, language)}</div>'
+        f"{_sentences('findings', report.findings, True, language)}"
+        f"{_sentences('problems', report.problems, False, language)}"
+        f"{_rows(dataset, settings, language)}</section>"
     )
 
 
-def tasks_of(rows: Sequence[Row]) -> list[str]:
-    """The training tasks that rows can be for, the likeliest first."""
-    some = rows[:200]
-
-    def most(of: Sequence[object]) -> bool:
-        return sum(map(bool, of)) * 2 > len(some)
-
-    image, audio = most([row.image for row in some]), most([row.audio for row in some])
-    targets, labels = most([row.targets for row in some]), most([row.label for row in some])
-    tags, messages = most([row.tags for row in some]), most([row.messages for row in some])
-    rules = (
-        ("token-classification", tags),
-        ("automatic-speech-recognition", audio and targets),
-        ("image-to-text", image and targets),
-        ("audio-classification", audio and labels),
-        ("image-classification", image and labels),
-        ("text-classification", labels and not image and not audio),
-        ("text-generation", messages or (targets and not image and not audio)),
-    )
-    return [task for task, fits in rules if fits]
+def tasks_of(report: Report) -> list[str]:
+    """The tasks that can be trained here with a data set, the likeliest first."""
+    return [task for task in report.tasks if task in RECIPES]
 
 
-def _facts(dataset: Dataset, language: str) -> str:
-    counts = Counter(row.split for row in dataset.rows)
-    splits = [f"{say(f'split_{name}', language)} {counts[name]:,}" for name in SPLITS if counts[name]]
-    media = [
-        f"{say(f'media_{kind}', language)} {count:,}"
-        for kind in ("image", "audio", "video")
-        if (count := sum(bool(getattr(row, kind)) for row in dataset.rows))
-    ]
-    classes = Counter(row.label for row in dataset.rows if row.label)
-    lines = [" · ".join([say("rows_found", language, count=f"{len(dataset.rows):,}"), *splits, *media])]
-    if dataset.columns:
-        taken = ", ".join(f"{column} → {field}" for column, field in dataset.columns.items())
+def _facts(report: Report, language: str) -> str:
+    splits = [f"{say(f'split_{name}', language)} {report.splits[name]:,}" for name in SPLITS if report.splits.get(name)]
+    media = [f"{say(f'media_{kind}', language)} {count:,}" for kind, count in report.media.items()]
+    length = [parts.clock(report.opened.seconds)] if report.opened.seconds else []
+    lines = [" · ".join([say("rows_found", language, count=f"{report.rows:,}"), *splits, *media, *length])]
+    if report.columns:
+        taken = ", ".join(f"{column} → {field}" for column, field in report.columns.items())
         lines.append(say("columns_taken", language, columns=taken))
-    if classes:
-        most = ", ".join(f"{name} {count:,}" for name, count in classes.most_common(CLASSES))
-        more = f", + {len(classes) - CLASSES}" if len(classes) > CLASSES else ""
-        lines.append(say("classes_found", language, count=len(classes), classes=most + more))
-    return "".join(f'<p class="mm-from">{escape(line)}</p>' for line in lines)
+    for key, counts in (("classes_found", report.labels), ("tags_found", report.tags)):
+        if counts:
+            most = ", ".join(f"{name} {count:,}" for name, count in list(counts.items())[:CLASSES])
+            more = f", + {len(counts) - CLASSES}" if len(counts) > CLASSES else ""
+            lines.append(say(key, language, count=len(counts), classes=most + more))
+    if report.languages:
+        told = ", ".join(f"{code} {count:,}" for code, count in list(report.languages.items())[:CLASSES])
+        lines.append(say("languages_found", language, languages=told))
+    return "".join(f'<p class="mm-from">{escape(short(line))}</p>' for line in lines)
 
 
-def _problems(dataset: Dataset, language: str) -> str:
-    if not dataset.problems:
+def _sentences(key: str, sentences: Sequence[str], shown: bool, language: str) -> str:
+    """A list of sentences that folds; what the user should know is open."""
+    if not sentences:
         return ""
-    lines = "".join(
-        f"<li>{escape(short(translate(problem, language)))}</li>" for problem in dataset.problems[:PROBLEMS]
-    )
-    rest = len(dataset.problems) - PROBLEMS
+    lines = "".join(f"<li>{escape(short(translate(one, language)))}</li>" for one in sentences[:MOST])
+    rest = len(sentences) - MOST
     more = f"<li>{escape(say('more_problems', language, count=rest))}</li>" if rest > 0 else ""
-    title = say("problems", language, count=len(dataset.problems))
+    title = say(key, language, count=len(sentences))
     return (
-        f'<details class="mm-details" open><summary><span aria-hidden="true">⚠</span> {escape(title)}</summary>'
-        f'<ul class="mm-problems">{lines}{more}</ul></details>'
+        f'<details class="mm-details"{" open" if shown else ""}><summary><span aria-hidden="true">⚠</span> '
+        f'{escape(title)}</summary><ul class="mm-problems">{lines}{more}</ul></details>'
     )
 
 

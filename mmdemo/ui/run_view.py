@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +13,19 @@ from mmdemo import catalog, folders
 from mmdemo.errors import StudioError, UnknownName
 from mmdemo.jobs import Job
 from mmdemo.jobs.job import WAITING
+from mmdemo.runtime.sources.base import Progress
 from mmdemo.ui import parts, reports, run_cards
-from mmdemo.ui.bench import Context, Updates, sentence
+from mmdemo.ui.bench import Bench, Context, State, Updates, sentence
 from mmdemo.ui.curves import Curves
 from mmdemo.ui.handlers import PRESSED, private, quiet
-from mmdemo.ui.i18n import label, language_of
-from mmdemo.ui.scratch import scratch
+from mmdemo.ui.i18n import label, language_of, say
+from mmdemo.ui.taking import FORMS, forms, taken
 
 KIND = "train"
 BEAT = 2.0
 """Seconds between two looks at a training that runs or waits."""
 USED = ("describe", "transcribe")
 """What a model must be able to do for a tab to choose it."""
-TAKEN = ("model", "report.json", "run.json", "environment.json")
-"""What of a run's folder goes into its archive."""
 
 
 class RunView:
@@ -42,8 +41,13 @@ class RunView:
         self.problem = gr.HTML("", elem_classes=["mm-flat"], elem_id="mm-train-problem")
         with gr.Row(elem_classes=["mm-downloads"], visible=False) as self.done:
             self.use = gr.Button(label("use_here"), size="sm", elem_classes=["mm-action"], elem_id="mm-train-use")
+            self.form = gr.Dropdown(
+                [(label(f"form_{form}"), form) for form in FORMS], value=FORMS[0], label=label("take_form"),
+                show_label=False, container=False, filterable=False, min_width=200, elem_id="mm-train-form",
+            )  # fmt: skip
             self.pack = gr.Button(label("pack"), size="sm", elem_classes=["mm-action"], elem_id="mm-train-pack")
             self.zip = gr.DownloadButton(label("packed"), size="sm", visible=False, elem_id="mm-train-zip")
+        self.bench = Bench(context, "export", lasting=False)
         self.report = gr.HTML("", elem_classes=["mm-flat"], elem_id="mm-train-report")
         self.curves = Curves()
         self.samples = gr.HTML("", elem_classes=["mm-flat"], elem_id="mm-train-samples")
@@ -52,24 +56,14 @@ class RunView:
         self.timer.tick(self.look, [self.runs, self.seen], self.outputs, **quiet())
         self.runs.input(self.choose, self.runs, self.outputs, **quiet())
         self.head.select(self.press, self.runs, self.outputs, **private())
-        self.pack.click(self.packed, self.runs, [self.zip, self.problem], **private())
+        self.pack.click(self.packed, [self.runs, self.form], [self.zip, *self.bench.outputs], **private())
 
     @property
     def outputs(self) -> list[Any]:
         """What a look changes."""
-        own = [
-            self.runs,
-            self.head,
-            self.problem,
-            self.report,
-            self.done,
-            self.use,
-            self.zip,
-            self.samples,
-            self.seen,
-            self.timer,
-        ]
-        return [*own, *self.curves.outputs]
+        texts = [self.head, self.problem, self.report, self.samples]
+        own = [self.runs, self.done, self.use, self.form, self.zip, self.seen, self.timer]
+        return [*texts, *own, *self.curves.outputs]
 
     def opened(self, chosen: str | None, request: gr.Request) -> Updates:
         """What the tab shows when it opens: the training that was chosen, else the last one."""
@@ -122,11 +116,13 @@ class RunView:
             return updates
         choices = [(f"{one.title} · {_when(one)}", one.id) for one in trainings]
         report = reports.read(job.folder)
+        offered = forms(job) if job.state == "done" else []
         updates |= {
             self.runs: gr.update(choices=choices, value=job.id, visible=True),
             self.report: reports.html(report, self.context.studio.settings, language),
             self.samples: run_cards.samples(said, language),
-            self.done: gr.update(visible=job.state == "done"),
+            self.done: gr.update(visible=bool(offered)),
+            self.form: gr.update(choices=[(say(f"form_{form}", language), form) for form in offered or FORMS]),
             self.use: gr.update(visible=any(task in USED for task in able(job))),
             self.seen: now,
             **self.curves.updates(said, language),
@@ -142,15 +138,19 @@ class RunView:
         return {**empty, **hidden, self.runs: runs, self.seen: (), self.timer: gr.Timer(active=False),
                 **self.curves.updates(None, "en")}  # fmt: skip
 
-    def packed(self, chosen: str, request: gr.Request) -> Updates:
-        """Put a tuned model, its report and what it was asked for into one archive, to be taken away."""
-        language = language_of(request)
-        try:
-            job = self.context.studio.jobs.get(chosen)
-            place = archive(job, scratch.place(f"{job.folder.name}.zip"))
-        except (StudioError, OSError) as error:
-            return {self.problem: parts.error(sentence(error, language, "the page of a training"))}
-        return {self.zip: gr.update(value=str(place), visible=True), self.problem: ""}
+    def packed(self, chosen: str, form: str, request: gr.Request) -> Iterator[Updates]:
+        """Put a tuned model into one file, to be taken away."""
+        made: list[Path] = []
+
+        def make(run: Any) -> Iterator[Any]:
+            yield Progress("Packing the model")
+            yield taken(self.context.studio.jobs.get(chosen), form or FORMS[0])
+
+        def show(last: bool) -> State:
+            return State({self.zip: gr.update(value=str(made[0]), visible=True)} if made else {})
+
+        for updates in self.bench.serve(request, make, made.append, show):
+            yield updates if made else {self.zip: gr.update(visible=False), **updates}
 
 
 def able(job: Job) -> tuple[str, ...]:
@@ -164,17 +164,6 @@ def able(job: Job) -> tuple[str, ...]:
 def key(job: Job) -> str:
     """The key of the tuned model of a training, in every picker."""
     return f"{folders.PREFIX}{(job.folder / folders.TUNED).resolve()}"
-
-
-def archive(job: Job, place: Path) -> Path:
-    """A zip of what a training made that can be used elsewhere; weights are numbers and do not get smaller."""
-    with zipfile.ZipFile(place, "w", zipfile.ZIP_STORED) as packed:
-        for name in TAKEN:
-            one = job.folder / name
-            for file in sorted(one.rglob("*")) if one.is_dir() else [one] if one.is_file() else []:
-                if file.is_file():
-                    packed.write(file, file.relative_to(job.folder))
-    return place
 
 
 def _when(job: Job) -> str:

@@ -87,7 +87,7 @@ def test_a_model_is_tuned_in_the_page(opened: Callable[..., Any], home: Path, ta
             link.click()
         archive = tmp_path / "tuned.zip"
         download.value.save_as(archive)
-        assert {"run.json", "report.json", "model/config.json"} <= set(zipfile.ZipFile(archive).namelist())
+        assert {"run.py", "README.md", "model/config.json"} <= set(zipfile.ZipFile(archive).namelist())
         page.get_by_role("tab", name="Models").click()
         page.on("dialog", lambda dialog: dialog.accept())
         page.locator("#mm-jobs-open").click()

@@ -16,8 +16,10 @@ import pytest
 
 from mmdemo import catalog
 from mmdemo.jobs import Job
+from mmdemo.training import config
+from mmdemo.training.config import TrainOptions
 from mmdemo.ui import uploads
-from mmdemo.ui.run_view import archive, key
+from mmdemo.ui.run_view import key
 from mmdemo.ui.tabs.train import Train, title
 from tests.jobs.conftest import command, counted, until
 from tests.ui.handling import CHINESE, REQUEST, all_of, placed
@@ -77,19 +79,21 @@ def test_without_data_nothing_is_started(tab: Train) -> None:
 
 
 def test_a_training_gets_its_run_file_and_its_command(tab: Train, table: Path) -> None:
+    jobs = tab.context.studio.jobs
+    busy = training(tab.context.studio, "Busy", 3000)  # so that it waits
     shown = start(tab, data=str(table), epochs=2, seed=7)
-    (job,) = tab.context.studio.jobs.all()
+    (job,) = [one for one in jobs.all() if one.id != busy.id]
     run = json.loads((job.folder / "run.json").read_text())
     assert run["data"] == str(table) and run["epochs"] == 2 and run["seed"] == 7
     assert job.argv == (sys.executable, "-m", "mmdemo.training", str(job.folder / "run.json"))
     assert job.title == "questions · text-classification" and shown[tab.view.runs]["value"] == job.id
-    tab.context.studio.jobs.stop(job.id)
-    until(tab.context.studio.jobs, job.id, "stopped", "failed", "done")
+    assert jobs.stop(job.id).state == "stopped"
+    jobs.stop(busy.id)
 
 
 def test_two_clicks_start_one_training_and_other_settings_another(tab: Train, table: Path) -> None:
     jobs = tab.context.studio.jobs
-    training(tab.context.studio, "Busy", 3000)
+    busy = training(tab.context.studio, "Busy", 3000)
     clicks = [threading.Thread(target=start, args=(tab,), kwargs={"data": str(table)}) for _ in range(3)]
     for one in clicks:
         one.start()
@@ -102,6 +106,10 @@ def test_two_clicks_start_one_training_and_other_settings_another(tab: Train, ta
     jobs.stop(first.id)
     start(tab, data=str(table))
     assert len(jobs.all()) == 4, "one that has ended may be done once more"
+    for job in jobs.all():
+        if job.state == "queued":
+            jobs.stop(job.id)
+    jobs.stop(busy.id)
 
 
 def test_wrong_settings_are_refused_in_place(tab: Train, table: Path) -> None:
@@ -125,8 +133,9 @@ def test_a_training_is_watched_until_its_report(tab: Train, studio: Any) -> None
     until(studio.jobs, job.id, "done")
     (job.folder / "report.json").write_text(json.dumps(REPORT))
     done = tab.view.opened(job.id, REQUEST)
+    assert set(done) == set(shown) <= set(tab.view.outputs)
     assert "Better" in done[tab.view.report] and "wer 0.600 → 0.200 on 9 rows" in done[tab.view.report]
-    assert done[tab.view.done]["visible"] is True and done[tab.view.timer].active is False
+    assert done[tab.view.timer].active is False
     same = tab.view.look(job.id, done[tab.view.seen], REQUEST)
     assert tab.view.curves.loss not in same and tab.view.report not in same, "what is shown is not sent again"
 
@@ -167,19 +176,32 @@ def test_the_drawer_opens_the_training_here(tab: Train, studio: Any) -> None:
     job = until(studio.jobs, training(studio).id, "done")
     place, *rest = tab.show(pressed(job.id, "show"), REQUEST)
     assert place.selected == "train" and len(rest) == len(tab.view.outputs)
-    assert rest[0]["value"] == job.id
+    assert rest[tab.view.outputs.index(tab.view.runs)]["value"] == job.id
 
 
-def test_the_archive_has_the_model_and_the_report_and_no_checkpoints(tab: Train, studio: Any) -> None:
+def test_a_model_is_taken_away_in_the_forms_that_it_can_be_had_in(tab: Train, studio: Any) -> None:
     job = until(studio.jobs, training(studio).id, "done")
-    for name in ("model/config.json", "model/adapter/x.safetensors", "checkpoints/1.pt", "run.json"):
+    assert tab.view.opened(job.id, REQUEST)[tab.view.done]["visible"] is False, "there is no model yet"
+    for name in ("model/adapter/adapter_model.safetensors", "checkpoints/1.pt"):
         (job.folder / name).parent.mkdir(parents=True, exist_ok=True)
         (job.folder / name).write_text("{}")
-    shown = tab.view.packed(job.id, REQUEST)
-    with zipfile.ZipFile(shown[tab.view.zip]["value"]) as packed:
-        assert packed.namelist() == ["model/adapter/x.safetensors", "model/config.json", "run.json"]
-    assert archive(job, studio.settings.runs_folder / "x.zip").stat().st_size > 0
-    assert "There is no job" in tab.view.packed("gone", REQUEST)[tab.view.problem]
+    (job.folder / "model" / "config.json").write_text('{"model_type": "bert"}')
+    config.write(TrainOptions(data="cats.csv"), job.folder)
+    shown = tab.view.opened(job.id, REQUEST)
+    assert shown[tab.view.done]["visible"] is True
+    assert [form for _, form in shown[tab.view.form]["choices"]] == ["zip", "adapter"]
+    for form, names in (
+        (
+            "zip",
+            {"model/config.json", "model/adapter/adapter_model.safetensors", "README.md", "requirements.txt", "run.py"},
+        ),
+        ("adapter", {"adapter/adapter_model.safetensors"}),
+    ):
+        _, shown = all_of(tab.view.packed(job.id, form, REQUEST))
+        with zipfile.ZipFile(shown[tab.view.zip]["value"]) as packed:
+            assert set(packed.namelist()) == names
+    _, shown = all_of(tab.view.packed("gone", "zip", REQUEST))
+    assert "There is no job" in shown[tab.view.bench.status] and shown[tab.view.zip]["visible"] is False
 
 
 def test_a_tuned_model_can_be_used_and_tuned_further(tab: Train, studio: Any) -> None:

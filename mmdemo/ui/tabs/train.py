@@ -13,6 +13,7 @@ from typing import Any
 import gradio as gr
 
 from mmdemo import catalog, datasets
+from mmdemo.datasets.report import Report, examined
 from mmdemo.datasets.rows import Dataset
 from mmdemo.errors import InputError, StudioError
 from mmdemo.jobs import Job
@@ -28,6 +29,8 @@ from mmdemo.ui.i18n import TRAIN, label, language_of, option_label, say
 from mmdemo.ui.inputs import Area, Look, advanced, drop_area, intro
 from mmdemo.ui.run_view import KIND, RunView
 
+LOOK = 8.0
+"""Seconds that are spent on opening a data set's media."""
 BASES: dict[str, tuple[str, ...]] = {
     "text-classification": ("embed", "talk"),
     "token-classification": ("embed", "talk"),
@@ -118,19 +121,21 @@ class Train:
     def read(self, where: Any, request: gr.Request) -> Iterator[Updates]:
         """Read a data set and show it; the task that it is for is chosen."""
         settings, language = self.context.studio.settings, language_of(request)
-        got: list[tuple[Path, Dataset]] = []
+        got: list[tuple[Path, Dataset, Report]] = []
 
         def make(run: Any) -> Iterator[Any]:
             yield Progress("Reading the data")
             path = where()
-            yield path, datasets.read(path, settings)
+            dataset = datasets.read(path, settings)
+            yield Progress("Checking the data")
+            yield path, dataset, examined(dataset, settings, seconds=LOOK, cancelled=run.stop.is_set)
 
         def show(last: bool) -> State:
             if not got:
                 return State({self.area.drop: None} if last else {})
-            path, dataset = got[0]
-            tasks = data_cards.tasks_of(dataset.rows)
-            updates: Updates = {self.area.drop: None, self.found: data_cards.found(dataset, settings, language)}
+            path, dataset, report = got[0]
+            tasks = data_cards.tasks_of(report)
+            updates: Updates = {self.area.drop: None, self.found: data_cards.found(dataset, report, settings, language)}
             updates |= {self.data: str(path), self.sets: gr.update(choices=uploads.own(settings), visible=True)}
             if tasks:
                 updates |= {self.task: tasks[0], self.model: self.bases(tasks[0], "")}

@@ -1,0 +1,48 @@
+"""Taking a tuned model away: one file to download, in the form that was chosen."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import zipfile
+from pathlib import Path
+
+from mmdemo.folders import TUNED
+from mmdemo.jobs import Job
+from mmdemo.ui.scratch import scratch
+
+FORMS = ("zip", "adapter", "ctranslate2")
+"""The model with a card and a script that runs it; the adapters alone; Whisper for CTranslate2."""
+
+
+def forms(job: Job) -> list[str]:
+    """Those of `FORMS` that a training's model can be had in."""
+    model = job.folder / TUNED
+    found = ["zip"]
+    if (model / "adapter").is_dir():
+        found.append("adapter")
+    try:
+        kind = json.loads((model / "config.json").read_bytes()).get("model_type")
+    except (OSError, ValueError, AttributeError):
+        return []
+    return [*found, "ctranslate2"] if kind == "whisper" else found
+
+
+def taken(job: Job, form: str) -> Path:
+    """A file with the model in a form of `FORMS`, for the page to hand out.
+
+    Raises:
+        StudioError: as the export raises them.
+    """
+    from mmdemo.training.export import export
+
+    name = f"{job.folder.name}.zip" if form == "zip" else f"{job.folder.name}-{form}.zip"
+    place = scratch.place(name)
+    if form == "zip":
+        return export(job.folder, form, place)
+    folder = export(job.folder, form, place.parent / form)
+    with zipfile.ZipFile(place, "w", zipfile.ZIP_STORED) as packed:  # weights are numbers: they get no smaller
+        for file in sorted(one for one in folder.rglob("*") if one.is_file()):
+            packed.write(file, f"{form}/{file.relative_to(folder).as_posix()}")
+    shutil.rmtree(folder, ignore_errors=True)
+    return place
