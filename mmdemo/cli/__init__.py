@@ -4,6 +4,7 @@
     python -m mmdemo caption    FILE… [options] [--format srt|vtt|json|txt] [-o OUT] [--json]
     python -m mmdemo transcribe FILE… [options] [--format srt|vtt|json|txt] [-o OUT] [--json]
     python -m mmdemo models     list|fetch|prepare|remove [KEY…] [--starter] [--json]
+    python -m mmdemo data       check PATH [--json]
     python -m mmdemo models     search WORDS [--task TASK] [--json]
     python -m mmdemo train      --task TASK --data PATH --out DIR [--model KEY] [--method M] [--set FIELD=VALUE …]
     python -m mmdemo train      --resume DIR
@@ -23,7 +24,7 @@ import sys
 from collections.abc import Sequence
 
 from mmdemo import __version__
-from mmdemo.cli import evaluate, export, models, run, train
+from mmdemo.cli import data, evaluate, export, models, run, train
 from mmdemo.errors import StudioError
 
 FAILED, STOPPED = 1, 130
@@ -39,7 +40,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     run.add_commands(commands)
     models.add_command(commands)
-    for command in (train, evaluate, export):
+    for command in (data, train, evaluate, export):
         command.add_command(commands)
     return top
 

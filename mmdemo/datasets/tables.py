@@ -41,7 +41,7 @@ def records(path: Path, name: str, settings: Settings, problems: Problems) -> tu
             return ("jsonl", found[1]) if path.suffix.lower() in (".jsonl", ".ndjson") else found
         return "jsonl", _lines(text, name, problems)
     if path.suffix.lower() in (".json", ".jsonl", ".ndjson"):
-        raise InputError(f"{name} is not JSON: it should begin with {{ or [.")
+        raise InputError(f"{name} is not JSON: it should begin with a bracket.")
     if text.lstrip()[:9].lower().startswith(("<!doctype", "<html", "<?xml")):
         raise InputError(f"{name} is a web page or XML, not a table: save it as CSV (UTF-8) and try again.")
     found_rows = delimited.records(text, name, problems)
@@ -103,8 +103,9 @@ def _unique(name: str, problems: Problems) -> Any:
 
 def _json(text: str, name: str, problems: Problems) -> tuple[str, list[Record]] | None:
     """A whole file of JSON; None if it is several values, one a line."""
+    twice = Problems()  # of no interest where the file turns out to be several values
     try:
-        found = json.loads(text, object_pairs_hook=_unique(name, problems))
+        found = json.loads(text, object_pairs_hook=_unique(name, twice))
     except RecursionError:
         raise InputError(f"{name} is nested too deeply to be a file of rows.") from None
     except ValueError as error:
@@ -115,6 +116,8 @@ def _json(text: str, name: str, problems: Problems) -> tuple[str, list[Record]] 
             if "\n" not in text.strip() or not text.lstrip().startswith("{") or first.strip() in ("{", "["):
                 raise InputError(f"{name} is broken JSON ({error}): correct it and try again.") from None
         return None
+    for sentence in twice.sentences():
+        problems.add("keys that stand twice", sentence)
     if isinstance(found, dict) and found and all(_is_fiqa(value) for value in found.values()):
         return "fiqa", [_fiqa(f"{name}, key {key}", value) for key, value in found.items()]
     return "json", _rows(found, name, problems)
