@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 from pathlib import Path
 
 import pytest
@@ -63,4 +62,6 @@ def test_the_learning_rate_rises_and_falls() -> None:
     assert rates[0] == pytest.approx(0.1) and rates[9] == rates[10] == 1
     assert all(one >= other for one, other in itertools.pairwise(rates[10:]))
     assert rates[-1] == pytest.approx(0.05)
-    assert json.dumps(rates)
+    timed = Plan(**{**values, "steps": 100, "schedule": "linear", "seconds": 60.0})  # type: ignore[arg-type]
+    assert rate(10, timed, 60.0) == pytest.approx(0.05)  # slower than thought: it has fallen all the same
+    assert rate(10, timed, 3.0) == rate(10, timed, 0.0) > 0.9
