@@ -27,11 +27,7 @@ import sys
 from collections.abc import Sequence
 
 from mmdemo import __version__
-<<<<<<< HEAD
 from mmdemo.cli import data, evaluate, export, jobs, models, run, speak, train
-=======
-from mmdemo.cli import data, evaluate, export, models, run, train
->>>>>>> train
 from mmdemo.errors import StudioError
 
 FAILED, STOPPED = 1, 130
@@ -48,11 +44,7 @@ def parser() -> argparse.ArgumentParser:
     run.add_commands(commands)
     speak.add_command(commands)
     models.add_command(commands)
-<<<<<<< HEAD
     for command in (data, train, evaluate, export, jobs):
-=======
-    for command in (data, train, evaluate, export):
->>>>>>> train
         command.add_command(commands)
     return top
 

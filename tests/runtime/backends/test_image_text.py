@@ -160,7 +160,7 @@ def test_what_does_not_fit_is_refused_before_its_weights_are_read(
     home = str(tmp_path / "home")
     with pytest.raises(DoesNotFit, match=r"SmolVLM2 256M needs about .* a smaller model"):
         Manager(Settings(home=home, device="cpu", memory_gb=0.001)).get(row.key)
-    with pytest.raises(WeightsError, match="lacks .* of the weights it needs"):
+    with pytest.raises(WeightsError, match=r"lacks .* of the weights it needs"):
         Manager(Settings(home=home, device="cpu", memory_gb=1000)).get(row.key)
 
 
