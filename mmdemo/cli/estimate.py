@@ -87,8 +87,9 @@ def rows(found: Estimate, fits: bool) -> list[tuple[str, ...]]:
         for one in found.parts
     ]
     lines.append(("  weights", megabytes(found.weights), found.dtype))
-    if found.cache or found.activations:
+    if found.cache:
         lines.append((f"  key-value cache{context}", megabytes(found.cache), ""))
+    if found.activations:
         lines.append(("  activations", megabytes(found.activations), ""))
     lines.append(
         ("  together", megabytes(found.total), "fits" if fits else "does not fit the free memory of the budget")

@@ -48,7 +48,8 @@ def test_what_can_never_fit_unloads_nothing_and_says_so(world: Callable[..., Mod
         manager.get("huge")
     assert str(caught.value) == (
         "Huge needs about 5.0 GB of memory, and of the budget of 4.0 GB 1.0 GB are in use; what would help: a smaller "
-        "quantization (–), a smaller model (starter-describer), unloading (Small), or a larger MMDEMO_MEMORY_GB."
+        "quantization (–), a smaller model (florence-2-base, starter-describer), unloading (Small), or a larger "
+        "MMDEMO_MEMORY_GB."
     )
     assert manager.status().loaded == ("small",)
     assert Toy.built == ["small"]
@@ -63,7 +64,7 @@ def test_a_machine_that_other_programs_fill_is_told_apart(
         manager.get("one")
     assert str(caught.value) == (
         "One needs about 2.0 GB of memory, and 1.0 GB are free; what would help: a smaller quantization (–), "
-        "a smaller model (starter-describer), unloading (–), or closing other programs."
+        "a smaller model (florence-2-base, starter-describer), unloading (–), or closing other programs."
     )
 
 

@@ -154,6 +154,7 @@ def estimate(
     """
     place = folder or request.folders[request.spec.key]
     check_packing(request, place)
+    quiet()
 
     def count() -> Estimate:
         from mmdemo.runtime.backends import sizing
