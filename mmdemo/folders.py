@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -37,11 +38,13 @@ def spec_of(folder: Path) -> ModelSpec:
     backend, task = engine_of(folder)
     sees = task == "describe"
     fusion = backend == "fusion"
+    packed = backend == "llama_cpp"  # its chat template is in the file
+    chats = packed or _chats(folder)
     return ModelSpec(
         key=f"{PREFIX}{folder}",
         title=folder.name,
         backend=backend,
-        tasks=(task,),
+        tasks=("describe", "talk") if packed else (task,),
         sources=(Local(str(folder)),),
         licence="your own",
         about=f"The checkpoint in {folder}.",
@@ -49,10 +52,18 @@ def spec_of(folder: Path) -> ModelSpec:
         bytes=bytes_in(folder),
         parameters=0.0,
         parts=("efficientnet-lite2",) if fusion else (),
-        styles=(STYLES[:3] if fusion else STYLES if _chats(folder) else STYLES[:1]) if sees else (),
-        answers=sees and not fusion and _chats(folder),
+        styles=(STYLES[:3] if fusion else STYLES if chats else STYLES[:1]) if sees else (),
+        answers=sees and not fusion and chats,
         languages=("many",),
     )
+
+
+def eye_in(folder: Path) -> tuple[Path | None, Path | None]:
+    """Of a folder with GGUF files, the one with the encoder and projector (`mmproj`), and the language model's."""
+    files = sorted(folder.glob("*.gguf"))
+    eyes = [path for path in files if "mmproj" in path.name.lower()]
+    models = [path for path in files if path not in eyes]
+    return next(iter(eyes), None), next(iter(models), None)
 
 
 def size_of(path: Path) -> int:
@@ -76,7 +87,14 @@ def engine_of(folder: Path) -> tuple[str, Task]:
         WeightsError: if there is none.
     """
     if not (folder / "config.json").is_file():
-        return "causal_lm", "talk"  # a GGUF file has its configuration inside
+        if eye_in(folder)[0] is None:
+            return "causal_lm", "talk"  # a GGUF file has its configuration inside
+        if find_spec("xllamacpp") is None:
+            raise WeightsError(
+                f"The GGUF model in {folder} sees with its mmproj file, which needs the package xllamacpp: install it, "
+                "or move the mmproj file away for a model that only talks."
+            )
+        return "llama_cpp", "describe"
     if (folder / "model.bin").is_file() and any(folder.glob("vocabulary.*")):
         if not (folder / "tokenizer.json").is_file():
             # faster-whisper would ask the Hub for one

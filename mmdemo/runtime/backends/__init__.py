@@ -24,6 +24,7 @@ BACKENDS: dict[str, str] = {
     "image_text": "mmdemo.runtime.backends.image_text:ImageTextBackend",
     "causal_lm": "mmdemo.runtime.backends.causal_lm:CausalLMBackend",
     "openvino_lm": "mmdemo.runtime.backends.openvino_lm:OpenVinoLMBackend",
+    "llama_cpp": "mmdemo.runtime.backends.llama_cpp:LlamaCppBackend",
     "remote": "mmdemo.runtime.backends.remote:RemoteBackend",
     "embedder": "mmdemo.runtime.backends.embedder:EmbedderBackend",
 }

@@ -153,7 +153,7 @@ def test_what_does_not_fit_is_refused_before_its_weights_are_read(
     folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "config.json").write_bytes((folders["qwen3_vl"] / "config.json").read_bytes())
-    (tmp_path / "model.safetensors").write_bytes(b"reading these would fail")
+    (tmp_path / "model.safetensors").write_bytes(b"\x02" + bytes(7) + b"{}")  # reading these would fail
     row = dataclasses.replace(SPEC, sources=(catalog.Local(str(tmp_path)),), files=())
     monkeypatch.setitem(catalog.MODELS, row.key, row)
     home = str(tmp_path / "home")
