@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,8 @@ def spec_of(folder: Path) -> ModelSpec:
     """
     family = family_of(folder)
     sees = "describe" in family.tasks
-    chats = sees and not family.prompts and _chats(folder)
+    own = family.engine == "llama_cpp"  # its chat template is in the file
+    chats = sees and not family.prompts and (own or _chats(folder))
     return ModelSpec(
         key=f"{PREFIX}{folder}",
         title=title_of(folder),
@@ -86,6 +88,14 @@ def tuned(runs: Path) -> list[ModelSpec]:
     return found
 
 
+def eye_in(folder: Path) -> tuple[Path | None, Path | None]:
+    """Of a folder with GGUF files, the one with the encoder and projector (`mmproj`), and the language model's."""
+    files = sorted(folder.glob("*.gguf"))
+    eyes = [path for path in files if "mmproj" in path.name.lower()]
+    models = [path for path in files if path not in eyes]
+    return next(iter(eyes), None), next(iter(models), None)
+
+
 def size_of(path: Path) -> int:
     """Bytes of a file; -1 if there is none."""
     try:
@@ -107,7 +117,14 @@ def family_of(folder: Path) -> Family:
         WeightsError: if there is none.
     """
     if not (folder / "config.json").is_file():
-        return Family("", "", "causal_lm", ("talk",))  # a GGUF file has its configuration inside
+        if eye_in(folder)[0] is None:
+            return Family("", "", "causal_lm", ("talk",))  # a GGUF file has its configuration inside
+        if find_spec("xllamacpp") is None:
+            raise WeightsError(
+                f"The GGUF model in {folder} sees with its mmproj file, which needs the package xllamacpp: install it, "
+                "or move the mmproj file away for a model that only talks."
+            )
+        return Family("", "", "llama_cpp", ("describe", "talk"))
     if (folder / "model.bin").is_file() and any(folder.glob("vocabulary.*")):
         if not (folder / "tokenizer.json").is_file():
             # faster-whisper would ask the Hub for one

@@ -39,14 +39,17 @@ Reply = tuple[int, str]
 class Server:
     """A server, and the model there that a row means."""
 
-    def __init__(self, source: Remote) -> None:
+    def __init__(self, source: Remote, key: str = "") -> None:
         """Nothing is asked yet.
+
+        Args:
+            key: of a server that this program has started itself; else the row names the variable that holds it.
 
         Raises:
             ServerFailed: the variable that should hold the key is not set, or holds what is no key.
         """
         self.source = source
-        self._told = Told(source)
+        self._told = Told(source, key)
         self.cancelled: Callable[[], bool] = lambda: False
         self._told.key()  # which is refused now if it is none
 

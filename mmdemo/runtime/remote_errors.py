@@ -22,15 +22,16 @@ SAID = 200
 class Told:
     """The sentences about one server, and its key."""
 
-    def __init__(self, source: Remote) -> None:
+    def __init__(self, source: Remote, key: str = "") -> None:
         self.source = source
+        self._given = key
         self.host = host_of(source.url)
 
     def key(self) -> str:
         """The key; empty if the server needs none."""
         variable = self.source.variable
         if not variable:
-            return ""
+            return self._given
         key = os.environ.get(variable, "").strip()
         if not key:
             raise ServerFailed(

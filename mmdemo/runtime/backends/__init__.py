@@ -29,6 +29,7 @@ BACKENDS: dict[str, str] = {
     "multimodal": "mmdemo.runtime.backends.multimodal:MultimodalBackend",
     "causal_lm": "mmdemo.runtime.backends.causal_lm:CausalLMBackend",
     "openvino_lm": "mmdemo.runtime.backends.openvino_lm:OpenVinoLMBackend",
+    "llama_cpp": "mmdemo.runtime.backends.llama_cpp:LlamaCppBackend",
     "remote": "mmdemo.runtime.backends.remote:RemoteBackend",
     "embedder": "mmdemo.runtime.backends.embedder:EmbedderBackend",
 }

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import save_file
 
 from mmdemo import catalog, torchvision_ops
 from mmdemo.errors import Cancelled, DoesNotFit, UnknownName, Unsupported, WeightsError
@@ -154,13 +153,13 @@ def test_what_does_not_fit_is_refused_before_its_weights_are_read(
     folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "config.json").write_bytes((folders["qwen3_vl"] / "config.json").read_bytes())
-    save_file({"nothing": torch.zeros(1)}, tmp_path / "model.safetensors")  # reading these would fail
+    (tmp_path / "model.safetensors").write_bytes(b"\x02" + bytes(7) + b"{}")  # reading these would fail
     row = dataclasses.replace(SPEC, sources=(catalog.Local(str(tmp_path)),), files=())
     monkeypatch.setitem(catalog.MODELS, row.key, row)
     home = str(tmp_path / "home")
     with pytest.raises(DoesNotFit, match=r"SmolVLM2 256M needs about .* a smaller model"):
         Manager(Settings(home=home, device="cpu", memory_gb=0.001)).get(row.key)
-    with pytest.raises(WeightsError, match=r"lacks .* of the weights it needs"):
+    with pytest.raises(WeightsError, match="cannot be opened"):
         Manager(Settings(home=home, device="cpu", memory_gb=1000)).get(row.key)
 
 
