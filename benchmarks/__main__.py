@@ -24,6 +24,8 @@ MODULES = {
     "video_memory": "benchmarks.video_memory",
     "language": "benchmarks.language",
     "cold_start": "benchmarks.cold_start",
+    "serving": "benchmarks.serving",
+    "first_token": "benchmarks.first_token",
 }
 DOCUMENT = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 
