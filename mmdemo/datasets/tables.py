@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ LISTS = ("data", "rows", "examples", "items", "samples", "records", "annotations
 """Keys under which a JSON object keeps its rows."""
 CHATS = {"messages", "conversations"}
 """Columns whose lists are one row's, not many rows."""
+HALVES = re.compile(r"\\u[dD][89a-fA-F]")
+"""Where JSON may hold half a character."""
 MOST_COLUMNS = 2_000
 
 
@@ -116,11 +119,23 @@ def _json(text: str, name: str, problems: Problems) -> tuple[str, list[Record]] 
             if "\n" not in text.strip() or not text.lstrip().startswith("{") or first.strip() in ("{", "["):
                 raise InputError(f"{name} is broken JSON ({error}): correct it and try again.") from None
         return None
+    found = _whole(found) if HALVES.search(text) else found
     for sentence in twice.sentences():
         problems.add("keys that stand twice", sentence)
     if isinstance(found, dict) and found and all(_is_fiqa(value) for value in found.values()):
         return "fiqa", [_fiqa(f"{name}, key {key}", value) for key, value in found.items()]
     return "json", _rows(found, name, problems)
+
+
+def _whole(value: Any) -> Any:
+    """A value without half characters (lone surrogates), which JSON can hold and UTF-8 cannot."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode() if any("\ud800" <= one <= "\udfff" for one in value) else value
+    if isinstance(value, list):
+        return [_whole(one) for one in value]
+    if isinstance(value, dict):
+        return {_whole(key): _whole(one) for key, one in value.items()}
+    return value
 
 
 def _rows(found: Any, name: str, problems: Problems) -> list[Record]:
@@ -191,7 +206,7 @@ def _lines(text: str, name: str, problems: Problems) -> list[Record]:
         except (ValueError, RecursionError) as error:
             problems.add("rows that are broken JSON", f"{origin} is broken JSON and was left out ({_short(error)}).")
             continue
-        values = _values(item)
+        values = _values(_whole(item) if HALVES.search(line) else item)
         if values is None:
             problems.add("rows that are no objects", f"{origin} is no object with columns; it was left out.")
         else:

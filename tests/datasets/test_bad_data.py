@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 import time
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 from mmdemo.datasets import read
+from mmdemo.datasets.report import examined
 from mmdemo.errors import InputError, StudioError, TooLarge
 from mmdemo.settings import Settings
 from tests.datasets.making import lines, picture, text
@@ -200,6 +202,28 @@ def test_names_that_are_not_utf8_and_media_named_twice(tmp_path: Path, settings:
     assert found.problems[1].startswith("metadata.jsonl, row 2 names several files of the kind image")
 
 
+def test_half_characters_links_in_a_ring_and_folders_that_are_called_files(tmp_path: Path, settings: Settings) -> None:
+    half = tmp_path / "half.jsonl"
+    half.write_text(
+        '{"text": "a \\ud83d b", "label": "x\\udc00", "\\ud800": 1}\n{"text": "\\ud83d\\ude00", "label": "y"}\n'
+    )
+    found = read(half, settings)
+    assert [(row.text, row.label) for row in found.rows] == [("a ? b", "x?"), ("😀", "y")]
+    assert json.dumps(examined(found, settings).as_json(), ensure_ascii=False).encode()
+
+    root = tmp_path / "s"
+    picture(root / "cat" / "a.png", 1)
+    picture(root / os.fsdecode(b"h\xe4se") / "b.png", 2)
+    (root / "ring").symlink_to(root)
+    (root / "a").symlink_to(root / "b")
+    (root / "b").symlink_to(root / "a")
+    (root / "metadata.csv").mkdir()
+    os.mkfifo(root / "pipe.csv")
+    found = read(root, settings)
+    assert [row.label for row in found.rows] == ["cat", r"h\xe4se"]
+    assert found.fingerprint and examined(found, settings).usable
+
+
 def test_a_million_wrong_rows_make_a_list_that_can_be_read(tmp_path: Path, settings: Settings) -> None:
     picture(tmp_path / "s" / "a.png")
     rows = [{"file_name": "a.png", "text": "here"}, *({"file_name": f"{n}.png", "text": "gone"} for n in range(5_000))]
@@ -249,6 +273,8 @@ def test_nonsense_of_any_kind_never_ends_in_anything_but_a_sentence(tmp_path: Pa
                 assert str(error).strip()
             else:
                 assert found.rows and found.fingerprint
+                told = json.dumps(examined(found, settings, seconds=1).as_json(), ensure_ascii=False, allow_nan=False)
+                assert told.encode()
                 assert all("\n" not in one for one in found.problems)
     assert sentences > 50
     assert {path.parent.name for path in tmp_path.iterdir() if path.name == "home"} == {tmp_path.name}
