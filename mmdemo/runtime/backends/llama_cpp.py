@@ -47,10 +47,10 @@ class LlamaCppBackend(RemoteBackend):
             WeightsError: they are no model and its eye, or llama.cpp cannot run them.
             Cancelled: the user stopped while it was loading.
         """
-        self.spec, self.device, self._plain = request.spec, request.device, False
-        self._request = request
+        self.spec, self.device, self._plain = request.spec, request.device, threading.Event()
         request.go_on()
-        self._start()
+        self._llama = Process(request)
+        self._source, self._server = self._llama.source, self._llama.server()
 
     @staticmethod
     def estimate(request: Load) -> Estimate:
@@ -64,7 +64,7 @@ class LlamaCppBackend(RemoteBackend):
         try:
             yield from super().describe(images, style=style, question=question, max_words=max_words)
         except (ServerFailed, Unreachable) as error:
-            raise self._ended(error) from None
+            raise self._llama.ended(error) from None
 
     def talk(self, messages: Sequence[dict[str, str]], *, max_tokens: int) -> Iterator[str]:
         """As `RemoteBackend.talk`."""
@@ -72,52 +72,76 @@ class LlamaCppBackend(RemoteBackend):
         try:
             yield from super().talk(messages, max_tokens=max_tokens)
         except (ServerFailed, Unreachable) as error:
-            raise self._ended(error) from None
+            raise self._llama.ended(error) from None
 
     def close(self) -> None:
         """End the process: its memory goes with it."""
-        self._process.kill()
-        self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout):
+        self._llama.close()
+
+    def _alive(self) -> None:
+        """Start the process again if it has ended, maybe while another request asked it."""
+        cancelled = self._server.cancelled
+        self._llama.revive()
+        self._source, self._server = self._llama.source, self._llama.server()
+        self._server.cancelled = cancelled
+
+
+class Process:
+    """llama.cpp as a process, which all requests share."""
+
+    source: Remote
+
+    def __init__(self, request: Load) -> None:
+        """Start it; see `LlamaCppBackend`."""
+        self._request, self._title = request, request.spec.title
+        self._start()
+
+    def server(self) -> Server:
+        """How it is asked."""
+        return Server(self.source, self._key)
+
+    def revive(self) -> None:
+        """Start it again if it has ended."""
+        if self.running.poll() is not None:
+            self.close()
+            self._start()
+
+    def ended(self, error: StudioError) -> StudioError:
+        """The error for a request that failed: that the process has ended, or what it said."""
+        try:
+            status = self.running.wait(1.0)
+        except subprocess.TimeoutExpired:
+            return error
+        return ServerFailed(
+            f"llama.cpp ended while {self._title} answered (status {status}): try again, with less at once."
+        )
+
+    def close(self) -> None:
+        """End it."""
+        self.running.kill()
+        self.running.wait()
+        for pipe in (self.running.stdin, self.running.stdout):
             if pipe:
                 pipe.close()
         self._words.close()
 
-    def _alive(self) -> None:
-        """Start the process again if it has ended."""
-        if self._process.poll() is not None:
-            cancelled = self._server.cancelled
-            self.close()
-            self._start()
-            self.heed(cancelled)
-
-    def _ended(self, error: StudioError) -> StudioError:
-        """The error for a request that failed: that the process has ended, or what it said."""
-        try:
-            status = self._process.wait(1.0)
-        except subprocess.TimeoutExpired:
-            return error
-        return ServerFailed(
-            f"llama.cpp ended while {self.spec.title} answered (status {status}): try again, with less at once."
-        )
-
     def _start(self) -> None:
-        model, eye = files_in(self._request.folders[self.spec.key])
-        key = secrets.token_hex(16)
+        model, eye = files_in(self._request.folders[self._request.spec.key])
+        self._key = key = secrets.token_hex(16)
         job = {
             "model": str(model), "mmproj": str(eye), "key": key, "context": CONTEXT, "rows": ROWS,
-            "gpu": self.device == "cuda", "threads": self._request.threads,
+            "gpu": self._request.device == "cuda", "threads": self._request.threads,
         }  # fmt: skip
         self._words: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # closed in `close`
         command = [sys.executable, "-m", "mmdemo.runtime.backends.llama_process"]
         root = Path(__file__).parents[3]
-        self._process = subprocess.Popen(
+        self.running = subprocess.Popen(
             command, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._words
         )
-        assert self._process.stdin is not None
+        assert self.running.stdin is not None
         try:
-            self._process.stdin.write(json.dumps(job).encode() + b"\n")
-            self._process.stdin.flush()
+            self.running.stdin.write(json.dumps(job).encode() + b"\n")
+            self.running.stdin.flush()
             address = self._address()
         except (StudioError, OSError) as error:
             said = self._last_words()
@@ -125,17 +149,15 @@ class LlamaCppBackend(RemoteBackend):
             if isinstance(error, Cancelled):
                 raise
             raise WeightsError(
-                f"{self.spec.title} cannot be run by llama.cpp ({said}): choose another model, or its safetensors."
+                f"{self._title} cannot be run by llama.cpp ({said}): choose another model, or its safetensors."
             ) from None
-        self._source = Remote(address, "", seconds=SECONDS)
-        self._server = Server(self._source, key)
-        self._source = Remote(address, self._server.models()[0], seconds=SECONDS)
-        self._server = Server(self._source, key)
+        served = Server(Remote(address, "", seconds=SECONDS), key).models()
+        self.source = Remote(address, served[0], seconds=SECONDS)
 
     def _address(self) -> str:
         """The line that the process prints when it has loaded."""
         lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
-        pipe = self._process.stdout
+        pipe = self.running.stdout
         assert pipe is not None
         threading.Thread(target=lambda: lines.put(pipe.readline()), name="llama.cpp", daemon=True).start()
         while True:

@@ -104,7 +104,7 @@ def test_stopping_takes_less_than_a_second(backend: LlamaCppBackend) -> None:
 def test_a_crash_is_told_and_the_next_question_is_answered(backend: LlamaCppBackend) -> None:
     answer = backend.talk([{"role": "user", "content": "the dog"}], max_tokens=2000)
     next(answer)
-    backend._process.kill()
+    backend._llama.running.kill()
     with pytest.raises(ServerFailed, match=r"llama\.cpp ended while .* answered \(status -9\): try again"):
         list(answer)
     assert told(backend, pictures(1), "what")
@@ -114,7 +114,7 @@ def test_the_manager_loads_and_unloads_it_and_the_process_is_gone(folder: Path, 
     manager = Manager(Settings(home=str(tmp_path), device="cpu", threads=1))
     loaded = manager.get(str(folder))
     assert isinstance(loaded, LlamaCppBackend)
-    process = psutil.Process(loaded._process.pid)
+    process = psutil.Process(loaded._llama.running.pid)
     manager.unload(str(folder))
     assert not process.is_running()
     manager.close()
