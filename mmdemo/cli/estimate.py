@@ -90,6 +90,8 @@ def rows(found: Estimate, fits: bool) -> list[tuple[str, ...]]:
     if found.cache or found.activations:
         lines.append((f"  key-value cache{context}", megabytes(found.cache), ""))
         lines.append(("  activations", megabytes(found.activations), ""))
+    if found.other:
+        lines.append(("  kept prompts and what else it takes", megabytes(found.other), ""))
     lines.append(
         ("  together", megabytes(found.total), "fits" if fits else "does not fit the free memory of the budget")
     )
