@@ -235,6 +235,7 @@ class Manager:
         for other in [entry.spec for entry in self._loaded.values()]:
             if spec.key in (other.key, *other.parts):
                 self.unload(other.key)
+        crashes.clear(spec, self.settings)
         return remove(spec, self.settings)
 
     def rows(self) -> Iterator[Row]:
