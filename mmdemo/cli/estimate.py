@@ -91,6 +91,8 @@ def rows(found: Estimate, fits: bool) -> list[tuple[str, ...]]:
         lines.append((f"  key-value cache{context}", megabytes(found.cache), ""))
     if found.activations:
         lines.append(("  activations", megabytes(found.activations), ""))
+    if found.other:
+        lines.append(("  kept prompts and what else it takes", megabytes(found.other), ""))
     lines.append(
         ("  together", megabytes(found.total), "fits" if fits else "does not fit the free memory of the budget")
     )

@@ -22,7 +22,7 @@ class Estimate:
         parts: the modules; together they are all weights.
         cache: keys and values of one conversation of `tokens` tokens.
         activations: the most that lives at once while such a conversation is read.
-        other: what the engine takes besides: its own copies, tables, libraries' buffers.
+        other: what the engine takes besides: prompts that it keeps, its own copies, tables, libraries' buffers.
         dtype: what the weights are held as.
     """
 

@@ -15,13 +15,12 @@ from pathlib import Path
 from mmdemo import catalog, folders, hub_rows, remote_rows
 from mmdemo.catalog import ModelSpec
 from mmdemo.errors import Crashed, DoesNotFit, InUse, StudioError, UnknownName, Unsupported
-from mmdemo.folders import bytes_in
-from mmdemo.runtime import backends, crashes, device, memory, ocr, placement, quantization, room
+from mmdemo.runtime import backends, crashes, device, listing, memory, ocr, placement, quantization, room
 from mmdemo.runtime.base import Backend, Load, Patient
 from mmdemo.runtime.estimates import Estimate, Part
 from mmdemo.runtime.lease import Lease
 from mmdemo.runtime.loaded import Entry, Loaded, Name
-from mmdemo.runtime.sources import Progress, arrived, cached, described, fetch, look, remove, usage
+from mmdemo.runtime.sources import Progress, cached, described, fetch, look, remove, usage
 from mmdemo.runtime.standing import AUTO, How, Row, Status
 from mmdemo.settings import Settings
 
@@ -237,38 +236,16 @@ class Manager:
             raise Unsupported(f"{spec.origin} is your own folder, not a copy in the cache: delete it yourself.")
         for other in [one.spec for one in self._loaded.values() if spec.key in (one.spec.key, *one.spec.parts)]:
             self.unload(other.key)
+        crashes.clear(spec, self.settings)
         return remove(spec, self.settings)
 
     def rows(self) -> Iterator[Row]:
         """Where each row stands: the catalog's, those of repositories of which something is here, and tuned models."""
-        own = hub_rows.rows(self.settings.models_folder)
-        here = [spec for spec in own if cached(spec, self.settings) or arrived(spec, self.settings)]
-        here += [*folders.tuned(self.settings.runs_folder), *remote_rows.rows(self.settings)]
-        for spec in (*catalog.ROWS, *here):
-            folder = cached(spec, self.settings)
-            entry = self._loaded.of(spec.key)
-            yield Row(
-                spec,
-                cached=folder is not None,
-                loaded=entry is not None,
-                disk=bytes_in(folder) if folder else 0,
-                device=entry.backend.device if entry else "",
-                quantization=entry.how.quantization if entry else "",
-                problem=crashes.marked(spec, self.settings),
-                arrived=0 if folder else arrived(spec, self.settings),
-                last_used=usage.last(spec, self.settings),
-            )
+        return listing.rows(self.settings, self._loaded)
 
     def status(self) -> Status:
         """Device, memory and loaded checkpoints."""
-        specs = tuple(entry.spec for entry in list(self._loaded.values()))  # a copy: the worker changes it meanwhile
-        return Status(
-            device.describe(device.choose(self.settings.device)),
-            memory.now(self.settings.memory_gb),
-            tuple(dict.fromkeys(spec.key for spec in specs)),
-            self.settings.offline,
-            specs,
-        )
+        return listing.status(self.settings, self._loaded)
 
     def close(self) -> None:
         """Unload everything."""

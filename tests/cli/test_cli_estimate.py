@@ -33,7 +33,8 @@ def test_a_folder_is_told_by_module_and_fewer_bits_take_less(folder: Path, capsy
     whole = found["fp32"]
     assert {module["name"] for module in whole["modules"]} >= {"model.vision_model", "model.text_model", "lm_head"}
     assert whole["weights"] == sum(module["bytes"] for module in whole["modules"])
-    assert whole["total"] == whole["weights"] + whole["cache"] + whole["activations"]
+    assert whole["total"] == whole["weights"] + whole["cache"] + whole["activations"] + whole["other"]
+    assert whole["other"] >= 4 * whole["cache"], "the prompts that are kept"
     assert whole["fits"] and whole["cache"] and whole["activations"]
     assert found["bf16"]["weights"] == pytest.approx(whole["weights"] / 2, rel=0.01)
     assert found["int8"]["weights"] < whole["weights"]
@@ -43,6 +44,7 @@ def test_people_get_a_table(folder: Path, capsys: pytest.CaptureFixture[str]) ->
     assert main(["models", "estimate", str(folder), "--device", "cpu"]) == 0
     out = capsys.readouterr().out
     assert "key-value cache of 1,024 tokens" in out and "together" in out and "fits" in out
+    assert "kept prompts" in out
 
 
 def test_one_that_cannot_be_estimated_is_told_and_the_rest_are_done(

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from mmdemo import catalog
+from mmdemo.runtime import crashes
+from mmdemo.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 Command = Callable[..., tuple[int, str, str]]
@@ -104,3 +106,16 @@ def test_help_and_version_need_no_model(command: Command) -> None:
     assert status == 0
     assert all(word in out for word in ("describe", "caption", "transcribe", "models"))
     assert command()[0] == 2
+
+
+def test_a_model_that_broke_down_is_marked_in_the_list(command: Command, tmp_path: Path) -> None:
+    spec = catalog.get("fake-eye")
+    settings = Settings(home=str(tmp_path / "home"))
+    crashes.mark(spec, settings, "fake-eye broke down.")
+    _, out, _ = command("models", "list")
+    assert "yes, but broke down" in next(line for line in out.splitlines() if line.startswith("fake-eye"))
+    _, out, _ = command("models", "list", "fake-eye", "--json")
+    assert json.loads(out)["problem"] == "fake-eye broke down."
+    crashes.clear(spec, settings)
+    _, out, _ = command("models", "list", "fake-eye", "--json")
+    assert json.loads(out)["problem"] == ""

@@ -6,7 +6,7 @@ import re
 
 from mmdemo import catalog
 from mmdemo.runtime.memory import Memory
-from mmdemo.runtime.standing import Status
+from mmdemo.runtime.standing import Row, Status
 from mmdemo.specs import Local, ModelSpec
 from mmdemo.ui import panels
 
@@ -51,3 +51,15 @@ def test_the_help_says_what_stays_here_and_can_be_closed() -> None:
     html = panels.guide("en")
     assert html.startswith("<dialog") and html.count("<li>") == len(panels.GUIDE)
     assert "Everything runs on this machine" in html and '<form method="dialog"><button' in html
+
+
+def test_a_model_that_broke_down_bears_the_reason_in_the_readers_language() -> None:
+    words = (
+        "Starter describer broke down at work (RuntimeError: CUDA error) and was unloaded: try again, which loads it "
+        "anew; if it breaks down again, restart the studio or choose another model."
+    )
+    spec = catalog.get("starter-describer")
+    broken, well = Row(spec, True, False, 5, problem=words), Row(spec, True, False, 5)
+    assert words in panels.models([broken], False, "en") and "⚠" in panels.models([broken], False, "en")
+    assert "运行时出错（RuntimeError: CUDA error）" in panels.models([broken], False, "zh")
+    assert "⚠" not in panels.models([well], False, "en")
