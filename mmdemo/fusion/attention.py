@@ -100,7 +100,7 @@ class Resampler(nn.Module):
 
     def forward(self, modal: Tensor, mask: Tensor | None = None) -> Tensor:
         """(batch, n, hidden), with True in `mask`, (batch, n), where there is something → (batch, queries, hidden)."""
-        found = self.queries.to(modal.dtype).expand(len(modal), -1, -1)
+        found = self.queries.to(modal.dtype) + torch.zeros_like(modal[:, :1])  # traced for any batch
         if mask is not None:
             mask = torch.cat([mask, mask.new_ones(len(mask), found.shape[1])], dim=1)
         for layer in self.layers:
