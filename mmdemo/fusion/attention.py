@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mmdemo.fusion.encoders import start_with
+from mmdemo.fusion.encoders import feed_forward, start_with
 
 
 class Attention(nn.Module):
@@ -65,16 +65,6 @@ class Attention(nn.Module):
         return self.out(found.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
 
 
-def feed_forward(hidden: int) -> nn.Module:
-    """(…, hidden) → (…, hidden), four times as wide inside."""
-    return nn.Sequential(
-        nn.LayerNorm(hidden),
-        nn.Linear(hidden, 4 * hidden, bias=False),
-        nn.GELU(),
-        nn.Linear(4 * hidden, hidden, bias=False),
-    )
-
-
 class ResamplerLayer(nn.Module):
     """One round of the queries: look at the modal tokens and at each other, then think."""
 
@@ -103,13 +93,14 @@ class Resampler(nn.Module):
 
     def __init__(self, queries: int, hidden: int, heads: int, layers: int) -> None:
         super().__init__()
-        self.queries = nn.Parameter(torch.randn(queries, hidden))
+        # Small, so that what is found outweighs who is asking: LayerNorm makes them as large as need be to ask.
+        self.queries = nn.Parameter(0.02 * torch.randn(queries, hidden))
         self.layers = nn.ModuleList(ResamplerLayer(hidden, heads) for _ in range(layers))
         self.norm = nn.LayerNorm(hidden)
 
     def forward(self, modal: Tensor, mask: Tensor | None = None) -> Tensor:
         """(batch, n, hidden), with True in `mask`, (batch, n), where there is something → (batch, queries, hidden)."""
-        found = self.queries.to(modal.dtype).expand(len(modal), -1, -1)
+        found = self.queries.to(modal.dtype) + torch.zeros_like(modal[:, :1])  # traced for any batch
         if mask is not None:
             mask = torch.cat([mask, mask.new_ones(len(mask), found.shape[1])], dim=1)
         for layer in self.layers:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from mmdemo.errors import WeightsError
@@ -43,6 +45,34 @@ def assemble(folder: Path, encoder_folder: Path) -> FusionModel:
     model.tie_weights()
     model.eval()
     return model
+
+
+def opened(folder: Path, **options: Any) -> FusionModel:
+    """A whole fusion model from its folder, every tensor of it.
+
+    Args:
+        options: as for `from_pretrained`: `dtype`, `device_map`, …
+
+    Raises:
+        WeightsError: there is no such model, or naming the tensor that is missing, has no place or another shape.
+    """
+    try:
+        model, found = FusionModel.from_pretrained(
+            folder, local_files_only=True, output_loading_info=True, ignore_mismatched_sizes=True, **options
+        )
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        reason = str(error).strip().split("\n")[0].rstrip(".")
+        raise WeightsError(f"{folder} cannot be read as a fusion model: {reason}.") from error
+    if found["missing_keys"]:
+        raise WeightsError(f"A tensor of the checkpoint in {folder} is missing: {min(found['missing_keys'])!r}.")
+    if found["unexpected_keys"]:
+        raise WeightsError(f"A tensor of the checkpoint in {folder} has no place: {min(found['unexpected_keys'])!r}.")
+    for name, *_ in sorted(found["mismatched_keys"]):
+        raise WeightsError(
+            f"A tensor of the checkpoint in {folder} has a shape that its config does not say: {name!r}."
+        )
+    model.eval()
+    return model  # type: ignore[no-any-return]
 
 
 def _own(name: str) -> str:

@@ -70,7 +70,10 @@ class VisionEncoder(Encoder):
 
 
 class PatchEncoder(Encoder):
-    """Each patch of a picture or spectrogram by one matrix, and a learned vector for its place (arXiv:2010.11929)."""
+    """Each patch of a picture or spectrogram by one matrix, and a learned vector for its place (arXiv:2010.11929).
+
+    A layer for each patch by itself then joins the two: what is there, and where.
+    """
 
     def __init__(self, config: FusionPatchesConfig) -> None:
         super().__init__()
@@ -80,6 +83,7 @@ class PatchEncoder(Encoder):
         self.places = nn.Embedding(places, config.hidden_size)
         start_with(self.patches, (config.channels * size[0] * size[1]) ** -0.5)
         start_with(self.places, 0.5)
+        self.feed_forward = feed_forward(config.hidden_size)
 
     def read(self, values: Tensor, mask: Tensor | None = None) -> Tensor:
         """(batch, channels, height, width) → (batch, patches, hidden_size), row by row from the top left.
@@ -89,7 +93,8 @@ class PatchEncoder(Encoder):
         if values.ndim == 3:
             values = values[:, None]
         found = positions(self.patches(values))
-        return nn.functional.gelu(found + self.places.weight[: found.shape[1]])
+        found = found + self.places.weight[: found.shape[1]]
+        return found + self.feed_forward(found)  # type: ignore[no-any-return]
 
 
 class TowerEncoder(Encoder):
@@ -133,6 +138,14 @@ def initialize(module: nn.Module) -> None:
     deviation = module.__dict__.get("initial_deviation")
     if deviation:
         initialization.normal_(module.get_parameter("weight"), std=deviation)
+
+
+def feed_forward(hidden: int) -> nn.Module:
+    """(…, hidden) → (…, hidden), four times as wide inside."""
+    wide, narrow = nn.Linear(hidden, 4 * hidden, bias=False), nn.Linear(4 * hidden, hidden, bias=False)
+    start_with(wide, hidden**-0.5)
+    start_with(narrow, (4 * hidden) ** -0.5)
+    return nn.Sequential(nn.LayerNorm(hidden), wide, nn.GELU(), narrow)
 
 
 KINDS: dict[str, Callable[[Any], Encoder]] = {"fusion_vision": VisionEncoder, "fusion_patches": PatchEncoder}

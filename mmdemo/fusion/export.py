@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from transformers.cache_utils import Cache, DynamicLayer, EncoderDecoderCache
 
 from mmdemo import private_openvino
+from mmdemo.errors import Unsupported
 from mmdemo.fusion.model import FusionModel
 
 
@@ -50,7 +51,7 @@ def _both(model: FusionModel, past: tuple[Tensor, ...] = ()) -> Cache:
     """The cache that the model's language model wants, with `past` in it."""
     layers = model.config.text_config.num_hidden_layers
     own = _cache(layers, past[: 2 * layers])
-    if model.config.fusion == "concat":
+    if not model.fusion.crosses:
         return own
     both = EncoderDecoderCache(own, _cache(layers, past[2 * layers :]))
     both.is_updated = dict.fromkeys(range(layers), len(past) > 2 * layers)
@@ -132,7 +133,18 @@ def _seen_whole(given: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def export(model: FusionModel, folder: Path) -> None:
-    """Write `prefill.xml` and `step.xml` and their weights into `folder`, which appears only when complete."""
+    """Write `prefill.xml` and `step.xml` and their weights into `folder`, which appears only when complete.
+
+    Raises:
+        Unsupported: the chain is another than timm pictures, without gates, into a GPT-2.
+    """
+    config = model.config
+    plain = config.modalities == ("vision",) and config.vision_config.model_type == "fusion_vision"
+    if not plain or config.frames > 1 or model.fusion.gates or config.text_config.model_type != "gpt2":
+        raise Unsupported(
+            "Only a chain that reads one picture with an encoder of timm and writes with a GPT-2 runs without torch: "
+            "run this one with torch."
+        )
     openvino = private_openvino.load()
     model = model.float().eval()
     text, vision = model.config.text_config, model.config.vision_config

@@ -7,11 +7,16 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+LONGEST_WAVE = 100.0
+
 
 def sinusoids(count: int, hidden: int, device: torch.device | None = None) -> Tensor:
-    """(count, hidden): sines and cosines of positions, arXiv:1706.03762 section 3.5, first all sines."""
+    """(count, hidden): sines and cosines of positions, arXiv:1706.03762 section 3.5, first all sines.
+
+    Wavelengths from 2π to 2π · 100 instead of · 10,000: there are fewer frames than words, and each should stand out.
+    """
     half = (hidden + 1) // 2
-    rates = torch.exp(-torch.arange(half, device=device) / half * torch.log(torch.tensor(10000.0)))
+    rates = torch.exp(-torch.arange(half, device=device) / half * torch.log(torch.tensor(LONGEST_WAVE)))
     angles = torch.arange(count, device=device)[:, None] * rates
     return torch.cat([angles.sin(), angles.cos()], dim=1)[:, :hidden]
 

@@ -40,16 +40,16 @@ SCENES = [Scene(colour, move, tone) for colour in COLOURS for move in MOVES for 
 
 
 def frames(scene: Scene, generator: np.random.Generator, size: int = SIZE) -> NDArray[np.uint8]:
-    """(FRAMES, size, size, 3): the square goes from one side to the other, in a lane and with noise of its own."""
+    """(FRAMES, size, size, 3): the square comes in at a side and goes past the middle, in a lane of its own."""
     lane, pictures = generator.uniform(0.25, 0.45), []
     side = SIDE * size // SIZE
     for step in range(FRAMES):
         picture = generator.normal(100, 12, (size, size, 3))
-        along = (0.05 + 0.7 * step / (FRAMES - 1)) + generator.uniform(-0.04, 0.04)
+        along = 0.02 + 0.5 * step / (FRAMES - 1) + generator.uniform(-0.02, 0.06)
         row, column = MOVES[scene.move]
-        top = lane if row == 0 else along if row > 0 else 0.8 - along
-        left = lane if column == 0 else along if column > 0 else 0.8 - along
-        y, x = int(np.clip(top, 0, 0.75) * size), int(np.clip(left, 0, 0.75) * size)
+        top = lane if row == 0 else along if row > 0 else 0.7 - along
+        left = lane if column == 0 else along if column > 0 else 0.7 - along
+        y, x = int(np.clip(top, 0, 0.68) * size), int(np.clip(left, 0, 0.68) * size)
         picture[y : y + side, x : x + side] = COLOURS[scene.colour]
         pictures.append(picture)
     return np.clip(np.stack(pictures), 0, 255).astype(np.uint8)
@@ -118,7 +118,7 @@ def model(fusion: str, seed: int = 0, width: int = 64, layers: int = 2) -> Fusio
             fusion=fusion,
             frames=FRAMES,
             queries=8,
-            fusion_layers=2,
+            fusion_layers=1,
             feature_dropout=0.0,
         )
     )
@@ -129,8 +129,8 @@ def learn(
     made: Made,
     modalities: Sequence[str],
     steps: int,
-    batch: int = 36,
-    rate: float = 2e-3,
+    batch: int = 16,
+    rate: float = 1.5e-3,
     seed: int = 0,
 ) -> list[float]:
     """Train on `made`; the losses."""

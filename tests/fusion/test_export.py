@@ -7,11 +7,13 @@ import pytest
 import torch
 
 from mmdemo import private_openvino
+from mmdemo.errors import Unsupported
 from mmdemo.fusion.export import export
+from tests.fusion.chains import VISION, chain, model_of
 from tests.fusion.toys import toy_model
 
 
-@pytest.mark.parametrize(("fusion", "positions"), [("concat", 5), ("cross-attention", 1)])
+@pytest.mark.parametrize(("fusion", "positions"), [("concat", 5), ("attention", 17), ("cross-attention", 1)])
 def test_the_graphs_decode_word_for_word_what_generate_decodes(tmp_path, fusion: str, positions: int) -> None:
     model = toy_model(seed=1, fusion=fusion)
     export(model, tmp_path / "graphs")
@@ -42,3 +44,10 @@ def test_an_export_that_is_there_already_is_left_alone(tmp_path) -> None:
     export(model, tmp_path / "graphs")
     assert (tmp_path / "graphs/step.xml").stat().st_mtime_ns == before
     assert [path.name for path in tmp_path.iterdir()] == ["graphs"]
+
+
+@pytest.mark.parametrize("parts", [{}, {"vision_config": VISION["vit"]}, {"fusion": "gated-cross-attention"}])
+def test_a_chain_that_has_no_graphs_says_what_to_do(tmp_path, parts) -> None:
+    with pytest.raises(Unsupported, match="run this one with torch"):
+        export(model_of(chain(**parts)), tmp_path / "graphs")
+    assert not list(tmp_path.iterdir())

@@ -15,7 +15,7 @@ def toy_config(projector: str = "mlp", fusion: str = "concat") -> FusionConfig:
     )
     text = GPT2Config(
         vocab_size=50,
-        n_positions=24,
+        n_positions=32,
         n_embd=32,
         n_layer=2,
         n_head=2,

@@ -48,7 +48,8 @@ class FusionBackend:
         self.spec, self.device = request.spec, request.device
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         self._vision = SimpleNamespace(**config["vision_config"])
-        prefix = self._vision.grid_size**2 if config["fusion"] == "concat" else 0
+        taken = {"concat": self._vision.grid_size**2, "attention": config.get("queries", 0)}
+        prefix = taken.get(config["fusion"], 0)
         self._room = config["text_config"]["n_positions"] - prefix - 1
         generation = folder / "generation_config.json"  # a checkpoint without one is decoded greedily
         found = json.loads(generation.read_text(encoding="utf-8")) if generation.exists() else {}
