@@ -120,7 +120,8 @@ class Form:
             if meta(field).task:
                 one = self.components[field.name]
                 offered = {spec.key: spec.title for spec in there if meta(field).task in spec.tasks}
-                offered.setdefault(values[one], catalog.get(values[one]).title)
+                chosen = catalog.known(values[one])
+                offered.setdefault(values[one], chosen.title if chosen else values[one])
                 updates[one] = gr.update(choices=[(title, key) for key, title in offered.items()])
         return updates
 

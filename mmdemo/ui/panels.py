@@ -24,7 +24,7 @@ def header(status: Status, chosen: Sequence[str], language: str) -> str:
     amount = say("memory_of", language, used=size(used), budget=size(budget))
     free = say("memory_free", language, free=size(status.memory.free))
     loaded = {spec.key: spec for spec in status.specs}
-    answers = [loaded.get(key) or catalog.get(key) for key in dict.fromkeys(chosen)]
+    answers = [one for key in dict.fromkeys(chosen) if (one := loaded.get(key) or catalog.known(key))]
     others = [spec for key, spec in loaded.items() if key not in chosen]
     notes = []
     if all(spec.starter for spec in answers):
