@@ -7,12 +7,12 @@ them: the first that answers is used, and the checksum decides whether it is rig
 from __future__ import annotations
 
 from mmdemo import folders, hub_rows, remote_rows
-from mmdemo.errors import InputError, UnknownName
+from mmdemo.errors import UnknownName
 from mmdemo.specs import STYLES, Hub, Local, ModelFile, ModelSpec, Pypi, Remote, Source, Task, Wheel
 
 __all__ = [
     "MODELS", "ROWS", "STYLES", "Hub", "Local", "ModelFile", "ModelSpec", "Pypi", "Remote", "Source", "Task", "Wheel",
-    "get", "having", "known",
+    "get", "having",
 ]  # fmt: skip
 
 WHISPER_NAMES = ("config.json", "model.bin", "tokenizer.json", "vocabulary.txt")
@@ -287,14 +287,6 @@ def get(key: str) -> ModelSpec:
     if folder is None:
         raise UnknownName("model", key, MODELS)
     return folders.spec_of(folder)
-
-
-def known(key: str) -> ModelSpec | None:
-    """The row of `key`; None if there is none any more: a model on a server may have been taken out of its file."""
-    try:
-        return get(key)
-    except (InputError, UnknownName):
-        return None
 
 
 def having(task: Task) -> list[ModelSpec]:

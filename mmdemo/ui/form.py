@@ -120,8 +120,7 @@ class Form:
             if meta(field).task:
                 one = self.components[field.name]
                 offered = {spec.key: spec.title for spec in there if meta(field).task in spec.tasks}
-                chosen = catalog.known(values[one])
-                offered.setdefault(values[one], chosen.title if chosen else values[one])
+                offered.setdefault(values[one], catalog.get(values[one]).title)
                 updates[one] = gr.update(choices=[(title, key) for key, title in offered.items()])
         return updates
 
