@@ -59,8 +59,8 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> type[FakeEye]:
     monkeypatch.setitem(sys.modules, "fake_engines", module)
     folder = tmp_path / "weights"
     folder.mkdir()
-    for name in ("config.json", "model.safetensors"):
-        (folder / name).write_text("{}")
+    (folder / "config.json").write_text("{}")
+    (folder / "model.safetensors").write_bytes(b"\x02" + bytes(7) + b"{}")
     for key, like, engine in (
         ("fake-eye", "starter-describer", "FakeEye"),
         ("fake-ear", "whisper-base", "FakeEar"),

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mmdemo.errors import Cancelled, ServerFailed, Unreachable
+from mmdemo.errors import Cancelled, ServerFailed, UnknownName, Unreachable
 from mmdemo.results import Description
 from mmdemo.runtime.base import Seen
 from mmdemo.runtime.sources import Progress
@@ -88,6 +88,17 @@ def test_a_server_is_asked_for_its_models_and_one_is_added(studio: Studio, serve
     assert "On servers that you added" in html and "○ on its server" in html and 'aria-label="Load tiny-vl"' in html
     assert studio.remove("remote:tiny-vl") == 0
     assert "remote:tiny-vl" not in {row.spec.key for row in studio.rows()}
+
+
+def test_one_that_is_removed_while_it_is_chosen_breaks_no_page(tmp_path: Path, server: Serving) -> None:
+    studio = Studio(Settings(home=str(tmp_path / "other"), device="cpu"))
+    key = studio.declare(f"remote:tiny-vl@{server.address}").key
+    assert "tiny-vl" in panels.header(studio.status(), [key, "whisper-base"], "en")
+    studio.remove(key)
+    assert "tiny-vl" not in panels.header(studio.status(), [key, "whisper-base"], "en")
+    with pytest.raises(UnknownName, match="no model on a server 'remote:tiny-vl'"):
+        described(studio, key)
+    studio.close()
 
 
 def test_the_address_of_another_server_gets_no_key(studio: Studio, server: Serving) -> None:

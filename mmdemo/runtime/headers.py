@@ -65,7 +65,8 @@ def _checked(path: Path, size: int, changed: int) -> Shapes:
             return _gguf(file, size) if path.suffix == ".gguf" else _safetensors(file, size)
     except _Lie as lie:
         raise WeightsError(
-            f"The header of {path.name} is broken, or lies: {lie}; nothing of it was loaded, fetch it again."
+            f"The header of {path.parent.name}/{path.name} is broken, or lies: {lie}; nothing of it was loaded, fetch "
+            "it again."
         ) from None
 
 

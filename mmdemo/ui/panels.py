@@ -7,6 +7,7 @@ from html import escape
 
 from mmdemo import catalog, folders, hub_rows, remote_rows
 from mmdemo.catalog import ModelSpec
+from mmdemo.errors import StudioError
 from mmdemo.runtime.standing import Row, Status
 from mmdemo.ui.i18n import say
 from mmdemo.ui.parts import size
@@ -24,7 +25,7 @@ def header(status: Status, chosen: Sequence[str], language: str) -> str:
     amount = say("memory_of", language, used=size(used), budget=size(budget))
     free = say("memory_free", language, free=size(status.memory.free))
     loaded = {spec.key: spec for spec in status.specs}
-    answers = [loaded.get(key) or catalog.get(key) for key in dict.fromkeys(chosen)]
+    answers = [one for key in dict.fromkeys(chosen) if (one := loaded.get(key) or _known(key))]
     others = [spec for key, spec in loaded.items() if key not in chosen]
     notes = []
     if all(spec.starter for spec in answers):
@@ -40,6 +41,14 @@ def header(status: Status, chosen: Sequence[str], language: str) -> str:
         + "".join(f'<span class="mm-pill">{escape(line)}</span>' for line in notes)
         + "</div>"
     )
+
+
+def _known(key: str) -> ModelSpec | None:
+    """The row of a model that is chosen; None for one that was removed meanwhile."""
+    try:
+        return catalog.get(key)
+    except StudioError:
+        return None
 
 
 def _answers(spec: ModelSpec, loaded: bool, language: str) -> str:

@@ -35,7 +35,7 @@ def test_the_list_as_json(command: Command) -> None:
     assert (first["key"], first["cached"], first["bytes"], first["starter"]) == (
         "whisper-base", False, catalog.get("whisper-base").bytes, True,
     )  # fmt: skip
-    assert (second["key"], second["cached"], second["bytes"]) == ("fake-ear", True, 4)
+    assert (second["key"], second["cached"], second["bytes"]) == ("fake-ear", True, 12)
 
 
 def test_one_that_cannot_be_fetched_does_not_keep_the_others_from_it(command: Command) -> None:
@@ -44,7 +44,7 @@ def test_one_that_cannot_be_fetched_does_not_keep_the_others_from_it(command: Co
     assert status == 1
     assert first["key"] == "smolvlm2-256m"
     assert first["error"]
-    assert second == {"key": "fake-eye", "cached": True, "bytes": 4}
+    assert second == {"key": "fake-eye", "cached": True, "bytes": 12}
     assert "smolvlm2-256m: " in err
     assert "fake-eye: in the cache" in err
 

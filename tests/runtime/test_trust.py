@@ -174,7 +174,7 @@ def test_a_header_that_claims_terabytes_is_refused_before_anything_opens_it(
     folder = copied(plain, tmp_path / "model")
     (folder / name).write_bytes((1 << 43).to_bytes(8, "little") + b"GGUF" * 9)
     for do in (backends.estimate, backends.load):
-        with pytest.raises(WeightsError, match=rf"The header of {name} is broken, or lies"):
+        with pytest.raises(WeightsError, match=rf"The header of .+/{name} is broken, or lies"):
             do(request(folder))
 
 
@@ -183,7 +183,7 @@ def test_a_gguf_that_lies_is_refused_before_its_kind_is_looked_at(tmp_path: Path
     path.write_bytes(b"GGUF" + (3).to_bytes(4, "little") + (1 << 60).to_bytes(8, "little") * 2)
     spec = catalog.get("smollm2-135m-instruct")
     for do in (backends.estimate, backends.load):
-        with pytest.raises(WeightsError, match=r"The header of model\.gguf is broken, or lies: it claims"):
+        with pytest.raises(WeightsError, match=r"The header of .+/model\.gguf is broken, or lies: it claims"):
             do(Load(spec, {spec.key: tmp_path}, "cpu", 1))
 
 
