@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
+from typing import TypeVar
 
 from mmdemo.errors import Unsupported
 from mmdemo.runtime.base import (
@@ -21,6 +22,8 @@ from mmdemo.runtime.base import (
     Transcriber,
 )
 from mmdemo.runtime.calls import Call
+
+T = TypeVar("T")
 
 
 def look(backend: Describer, asks: Sequence[Ask]) -> Call[Ask, Seen]:
@@ -56,14 +59,9 @@ def say(backend: Talker, talks: Sequence[Talk]) -> Call[Talk, str]:
     return Call(backend, talks, in_turn)
 
 
-def hear(backend: Transcriber, clips: Sequence[Clip], hearing: Hearing) -> Call[Clip, Heard]:
-    """Transcribe clips; their places say nothing, `Heard.source` does."""
-
-    def all_of(clips: Sequence[Clip]) -> Generator[tuple[int, Heard], None, None]:
-        for heard in backend.transcribe(clips, hearing):
-            yield 0, heard
-
-    return Call(backend, clips, all_of)
+def hear(backend: Transcriber, clips: Sequence[Clip], hearing: Hearing) -> Call[None, Heard]:
+    """Transcribe clips."""
+    return use(backend, lambda: backend.transcribe(clips, hearing))
 
 
 def utter(
@@ -81,3 +79,13 @@ def utter(
                 yield place, reason
 
     return Call(backend, sentences, one_by_one)
+
+
+def use(backend: object, produce: Callable[[], Iterable[T]]) -> Call[None, T]:
+    """Anything else that an engine gives bit by bit: it runs alone, and the places of what comes say nothing."""
+
+    def alone(asks: Sequence[None]) -> Generator[tuple[int, T], None, None]:
+        for value in produce():
+            yield 0, value
+
+    return Call(backend, (None,), alone)

@@ -44,7 +44,7 @@ def listen(
     voice_only: bool,
     batch: int,
     cancelled: Cancelled,
-) -> Iterator[Heard | Call[Clip, Heard] | None]:
+) -> Iterator[Heard | Call[None, Heard] | None]:
     """Everything heard in one recording, in order, while it is read; None where more was read and nothing heard yet.
 
     Between them come the calls of the engine, for the task to yield.
@@ -112,7 +112,7 @@ class Ear:
         self._hearing = hearing
         self._languages: dict[int, tuple[str, float]] = {}
 
-    def hear(self, clips: Sequence[Clip]) -> Iterator[Heard | Call[Clip, Heard]]:
+    def hear(self, clips: Sequence[Clip]) -> Iterator[Heard | Call[None, Heard]]:
         """Segments of `clips`, which may come from several files, in their order, and the calls that find them."""
         known = [self._languages.get(clip.source, ("", 0.0))[0] for clip in clips]
         begin = 0
@@ -122,7 +122,7 @@ class Ear:
             yield from self._together(clips[begin:end], known[begin])
             begin = end
 
-    def _together(self, clips: Sequence[Clip], language: str) -> Iterator[Heard | Call[Clip, Heard]]:
+    def _together(self, clips: Sequence[Clip], language: str) -> Iterator[Heard | Call[None, Heard]]:
         told = replace(self._hearing, language=language) if language else self._hearing
         for step in hear(self._backend, clips, told).steps():
             if isinstance(step, Call):
