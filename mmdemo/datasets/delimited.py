@@ -153,12 +153,30 @@ def _records(
     wide = len(header)
     for number, (cells, start, end) in enumerate(rows, 1):
         origin = f"{name}, row {number}"
+        if len(cells) != wide and end - start > 1:  # a quote that is never closed has swallowed lines
+            again = [line.rstrip("\n").split(delimiter) for line in lines[start:end] if line.strip()]
+            if all(len(one) == wide for one in again):
+                problems.add(
+                    "quotes that are not closed",
+                    f"{origin} has a quote that is not closed; its lines were read one by one.",
+                )
+                for one in again:
+                    yield Record(origin, dict(zip(header, (cell.strip().strip('"') for cell in one), strict=True)))
+                continue
         if len(cells) != wide:
             cells = _repaired(cells, "".join(lines[start:end]), header, delimiter, origin, problems)
             if not cells:
                 continue
         values: dict[str, Any] = dict(zip(header, cells, strict=True))
         yield Record(origin, values)
+
+
+def _again(raw: str, delimiter: str) -> list[str]:
+    """The cells of a row at another delimiter; none where it cannot be cut there."""
+    try:
+        return next(csv.reader(raw.splitlines(keepends=True), delimiter=delimiter), [])
+    except csv.Error:
+        return []
 
 
 def _repaired(
@@ -172,7 +190,7 @@ def _repaired(
         return cells
     for other in DELIMITERS:
         if other != delimiter:
-            again = next(csv.reader([raw.rstrip("\n")], delimiter=other), [])
+            again = _again(raw, other)
             if len(again) == wide:
                 problems.add(
                     "rows with another delimiter", f"{origin} is separated by {SPOKEN[other]} and was read so."

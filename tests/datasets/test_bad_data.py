@@ -166,6 +166,16 @@ def test_three_delimiters_in_one_file(tmp_path: Path, settings: Settings) -> Non
         read(text(tmp_path / "h.csv", "text,label;split", "a,b;train"), settings)
 
 
+def test_a_quote_that_never_closes_ends_in_a_sentence(tmp_path: Path, settings: Settings) -> None:
+    (tmp_path / "q.csv").write_bytes(b'iaptioO\nn\na.png,"hO\ni, you"\nb.p')
+    with pytest.raises(InputError, match=r"q has no row that can be used"):
+        read(tmp_path / "q.csv", settings)
+    file = text(tmp_path / "r.csv", "text,label", "good morning,a", '"never closed,b', "good night,b")
+    found = read(file, settings)
+    assert [row.text for row in found.rows] == ["good morning", "never closed", "good night"]
+    assert found.problems == ("r.csv, row 2 has a quote that is not closed; its lines were read one by one.",)
+
+
 def test_keys_and_columns_that_stand_twice(tmp_path: Path, settings: Settings) -> None:
     (tmp_path / "a.jsonl").write_text(
         '{"text": "x", "text": "yes", "label": "a"}\n{"text": "no"\n[1]\n7\n', encoding="utf-8"
