@@ -5,6 +5,7 @@
     python -m mmdemo transcribe FILE… [options] [--format srt|vtt|json|txt] [-o OUT] [--json]
     python -m mmdemo models     list|fetch|prepare|remove [KEY…] [--starter] [--json]
     python -m mmdemo data       check PATH [--json]
+    python -m mmdemo data       list|export|restore|remove [NAME…] [--json]
     python -m mmdemo models     search WORDS [--task TASK] [--json]
     python -m mmdemo train      --task TASK --data PATH --out DIR [--model KEY] [--method M] [--set FIELD=VALUE …]
     python -m mmdemo train      --resume DIR

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any, TextIO
 
+from mmdemo.cli import own
 from mmdemo.cli.output import table
 from mmdemo.cli.progress import Reporter
 from mmdemo.datasets.problems import shown
@@ -19,10 +20,10 @@ SHOWN = 12
 
 
 def add_command(commands: Any) -> None:
-    """`data check`."""
+    """`data check|list|export|restore|remove`."""
     about = "Look at a data set before training, and keep your own."
     group = commands.add_parser("data", help=about, description=about)
-    actions = group.add_subparsers(dest="what", required=True, metavar="check")
+    actions = group.add_subparsers(dest="what", required=True, metavar="check|list|export|restore|remove")
     sentence = "Say how a data set is laid out, what is in it, what it can train, and what is wrong with it."
     check = actions.add_parser("check", help=sentence, description=sentence)
     check.add_argument("path", metavar="PATH", help="a folder, a zip, or a file of rows")
@@ -34,6 +35,7 @@ def add_command(commands: Any) -> None:
     check.add_argument("--seconds", type=float, default=20.0, metavar="S", help="time for opening media (default: 20)")
     check.add_argument("--json", action="store_true", help="print one JSON object")
     check.set_defaults(action=lambda arguments, stdout: run_check(check, arguments, stdout))
+    own.add_commands(actions)
 
 
 def run_check(command: argparse.ArgumentParser, arguments: argparse.Namespace, stdout: TextIO) -> int:

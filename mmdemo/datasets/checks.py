@@ -139,9 +139,10 @@ def copies(rows: Sequence[Row], cancelled: Callable[[], bool]) -> Copies:
             crossing.append(f"The same content is in {told}: leave it in one split.")
         places: dict[tuple[object, ...], list[Row]] = {}
         for row in group:
-            places.setdefault((row.start, row.end, row.text, row.tokens, row.messages), []).append(row)
+            asked = tuple(one["content"] for one in row.messages if one["role"] != "assistant")
+            places.setdefault((row.start, row.end, row.text, row.tokens, asked), []).append(row)
         for at in places.values():
-            answers = {(row.targets, row.label, row.tags) for row in at}
+            answers = {(row.targets, row.label, row.tags, repr(row.messages)) for row in at}
             same += len(at) - len(answers)
             shared += len(at) if len(answers) > 1 else 0
             labels = {row.label: row for row in reversed(at) if row.label}

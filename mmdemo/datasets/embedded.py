@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import hashlib
 import os
 from pathlib import Path
@@ -61,7 +62,7 @@ def write(path: Path, data: bytes, *, sync: bool = True) -> None:
     Raises:
         NoSpace: the disk is full or cannot be written.
     """
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    part = path.with_name(f"{path.name}.{os.urandom(4).hex()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with part.open("wb") as file:
@@ -71,5 +72,6 @@ def write(path: Path, data: bytes, *, sync: bool = True) -> None:
                 os.fsync(file.fileno())
         part.replace(path)
     except OSError as error:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            part.unlink()
         raise NoSpace(f"{path.name} cannot be written to {path.parent} ({error.strerror}): make room there.") from error

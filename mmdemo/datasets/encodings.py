@@ -17,15 +17,9 @@ MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-BINARY = (
-    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an Excel workbook of the old kind"),
-    (b"PK\x03\x04", "an Excel workbook or another archive"),
-    (b"%PDF", "a PDF"),
-    (b"\x1f\x8b", "a gzip archive"),
-    (b"7z\xbc\xaf", "a 7z archive"),
-    (b"Rar!", "a rar archive"),
-    (b"SQLite format 3", "a database"),
-)
+WORKBOOKS = (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", b"PK\x03\x04")
+BINARY = (b"%PDF", b"\x1f\x8b", b"7z\xbc\xaf", b"Rar!", b"SQLite format 3")
+HEAD = 4096
 SAMPLE = 1 << 18
 """Bytes from which an encoding is guessed."""
 
@@ -40,16 +34,19 @@ def text_of(path: Path, name: str, settings: Settings, problems: Problems) -> st
         TooLarge: over `max_megabytes`.
     """
     head = files.check(path, settings)
-    for signature, what in BINARY:
-        if head.startswith(signature):
-            raise InputError(
-                f"{name} is {what}, not a text file, whatever its ending says: "
-                "open it in its program, save it as CSV (UTF-8) and try again."
-            )
+    if head.startswith(WORKBOOKS):
+        raise InputError(
+            f"{name} is an Excel workbook or an archive, whatever its ending says: "
+            "open it in its program, save it as CSV (UTF-8) and try again."
+        )
+    if head.startswith(BINARY):
+        raise InputError(
+            f"{name} is a PDF, an archive or a database, not a file of rows: save its rows as CSV (UTF-8)."
+        )
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise InputError(f"{name} cannot be read ({error.strerror}).") from error
+        raise InputError(f"{name} cannot be read ({error.strerror}): check that it is there.") from error
     return decoded(data, name, problems)
 
 
@@ -58,13 +55,25 @@ def decoded(data: bytes, name: str, problems: Problems) -> str:
     for mark, encoding in MARKS:
         if data.startswith(mark):
             return _clean(data.decode(encoding, "replace"), name, problems)
-    if data[:4096].count(0) > len(data[:4096]) // 4:  # UTF-16 without a mark: every other byte of Latin text is 0
-        even = data[:4096:2].count(0) > data[1:4096:2].count(0)
-        data = data.decode("utf-16-be" if even else "utf-16-le", "replace").encode()
+    if 0 in data[:HEAD]:
+        encoding = _wide(data[:HEAD])
+        if encoding:
+            return _clean(data.decode(encoding, "replace"), name, problems)
     try:
         return _clean(data.decode("utf-8"), name, problems)
     except UnicodeDecodeError:
         return _clean(_mixed(data, name, problems), name, problems)
+
+
+def _wide(head: bytes) -> str:
+    """UTF-16 without a mark, told by line ends and delimiters that are such in one order of the bytes; else empty."""
+    best, found = 0, ""
+    for encoding in ("utf-16-le", "utf-16-be"):
+        text = head.decode(encoding, "ignore")
+        count = 0 if "\0" in text else sum(1 for letter in text if letter in "\n\t ,;|" or letter.isascii())
+        if count > best:
+            best, found = count, encoding
+    return found
 
 
 def _mixed(data: bytes, name: str, problems: Problems) -> str:

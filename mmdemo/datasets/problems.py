@@ -43,4 +43,7 @@ class Problems:
 
 def shown(name: str) -> str:
     """A file's name as it can be printed and written as JSON: bytes that are not UTF-8 become `\\xNN`."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    try:
+        return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:  # half a character, as JSON can hold
+        return name.encode("utf-8", "backslashreplace").decode()

@@ -43,10 +43,12 @@ def read(
         if found is None:
             continue
         if not found.rows:
-            why = " ".join(problems.sentences()[:2])
-            raise InputError(f"{name} has no row that can be used. {why}".strip())
+            left_out = problems.sentences()
+            if left_out:
+                raise InputError(f"{name} has no row that can be used: {left_out[0]}")
+            raise InputError(f"{name} has no rows: choose another file or folder.")
         return Dataset(name, folder.root, tuple(found.rows), found.layout, dict(found.columns), problems.sentences())
-    raise InputError(_nothing(folder, name, layout))
+    raise _nothing(folder, name, layout)
 
 
 def opened(path: Path, settings: Settings, problems: Problems) -> Folder:
@@ -65,7 +67,9 @@ def opened(path: Path, settings: Settings, problems: Problems) -> Folder:
         if not path.is_file():
             raise InputError(f"There is no file or folder {name}: check the path.")
     except (OSError, ValueError) as error:
-        raise InputError(f"{name} cannot be opened ({getattr(error, 'strerror', None) or error}).") from error
+        raise InputError(
+            f"{name} cannot be read ({getattr(error, 'strerror', None) or error}): check that it is there."
+        ) from error
     return Folder(path.parent, settings, problems, only=path)
 
 
@@ -78,18 +82,18 @@ def _holds_more(path: Path) -> bool:
     return any(one.is_dir() or not endings.kind(one) for one in path.iterdir())
 
 
-def _nothing(folder: Folder, name: str, layout: str) -> str:
+def _nothing(folder: Folder, name: str, layout: str) -> InputError:
     if layout:
-        return (
+        return InputError(
             f"{name} is not laid out as {layout}: leave the layout open, or choose from: {', '.join(layouts.READERS)}."
         )
     count = len(folder.media())
     if count:
-        return (
+        return InputError(
             f"{name} holds {count:,} media and nothing that says what they are: "
             "add metadata.csv with the columns file_name and text, a .txt beside each, or a folder for each class."
         )
-    return (
+    return InputError(
         f"{name} holds no data set that can be recognised: "
         "add a CSV, JSON Lines or Parquet file of rows, or pictures, recordings or videos with their texts."
     )

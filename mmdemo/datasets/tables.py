@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ LISTS = ("data", "rows", "examples", "items", "samples", "records", "annotations
 """Keys under which a JSON object keeps its rows."""
 CHATS = {"messages", "conversations"}
 """Columns whose lists are one row's, not many rows."""
+HALVES = re.compile(r"\\u[dD][89a-fA-F]")
+"""Where JSON may hold half a character."""
 MOST_COLUMNS = 2_000
 
 
@@ -41,7 +44,7 @@ def records(path: Path, name: str, settings: Settings, problems: Problems) -> tu
             return ("jsonl", found[1]) if path.suffix.lower() in (".jsonl", ".ndjson") else found
         return "jsonl", _lines(text, name, problems)
     if path.suffix.lower() in (".json", ".jsonl", ".ndjson"):
-        raise InputError(f"{name} is not JSON: it should begin with {{ or [.")
+        raise InputError(f"{name} is not JSON: it should begin with a bracket.")
     if text.lstrip()[:9].lower().startswith(("<!doctype", "<html", "<?xml")):
         raise InputError(f"{name} is a web page or XML, not a table: save it as CSV (UTF-8) and try again.")
     found_rows = delimited.records(text, name, problems)
@@ -103,8 +106,9 @@ def _unique(name: str, problems: Problems) -> Any:
 
 def _json(text: str, name: str, problems: Problems) -> tuple[str, list[Record]] | None:
     """A whole file of JSON; None if it is several values, one a line."""
+    twice = Problems()  # of no interest where the file turns out to be several values
     try:
-        found = json.loads(text, object_pairs_hook=_unique(name, problems))
+        found = json.loads(text, object_pairs_hook=_unique(name, twice))
     except RecursionError:
         raise InputError(f"{name} is nested too deeply to be a file of rows.") from None
     except ValueError as error:
@@ -115,9 +119,23 @@ def _json(text: str, name: str, problems: Problems) -> tuple[str, list[Record]] 
             if "\n" not in text.strip() or not text.lstrip().startswith("{") or first.strip() in ("{", "["):
                 raise InputError(f"{name} is broken JSON ({error}): correct it and try again.") from None
         return None
+    found = _whole(found) if HALVES.search(text) else found
+    for sentence in twice.sentences():
+        problems.add("keys that stand twice", sentence)
     if isinstance(found, dict) and found and all(_is_fiqa(value) for value in found.values()):
         return "fiqa", [_fiqa(f"{name}, key {key}", value) for key, value in found.items()]
     return "json", _rows(found, name, problems)
+
+
+def _whole(value: Any) -> Any:
+    """A value without half characters (lone surrogates), which JSON can hold and UTF-8 cannot."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode() if any("\ud800" <= one <= "\udfff" for one in value) else value
+    if isinstance(value, list):
+        return [_whole(one) for one in value]
+    if isinstance(value, dict):
+        return {_whole(key): _whole(one) for key, one in value.items()}
+    return value
 
 
 def _rows(found: Any, name: str, problems: Problems) -> list[Record]:
@@ -188,7 +206,7 @@ def _lines(text: str, name: str, problems: Problems) -> list[Record]:
         except (ValueError, RecursionError) as error:
             problems.add("rows that are broken JSON", f"{origin} is broken JSON and was left out ({_short(error)}).")
             continue
-        values = _values(item)
+        values = _values(_whole(item) if HALVES.search(line) else item)
         if values is None:
             problems.add("rows that are no objects", f"{origin} is no object with columns; it was left out.")
         else:

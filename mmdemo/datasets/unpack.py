@@ -85,7 +85,7 @@ def _hash(path: Path) -> str:
             while piece := file.read(PIECE):
                 digest.update(piece)
     except OSError as error:
-        raise InputError(f"{shown(path.name)} cannot be read ({error.strerror}).") from error
+        raise InputError(f"{shown(path.name)} cannot be read ({error.strerror}): check that it is there.") from error
     return digest.hexdigest()[:32]
 
 

@@ -29,7 +29,9 @@ class TrainOptions:
     minutes: float = option(
         0.0, "Minutes", "Learn as well as possible in so long; 0: no limit.", minimum=0, maximum=10_000, advanced=False,
     )  # fmt: skip
-    steps: int = option(0, "Steps", "Stop after so many steps; 0: no limit.", minimum=0, maximum=10_000_000)
+    steps: int = option(
+        0, "Steps", "So many steps, if the epochs do not end before; 0: by the epochs.", minimum=0, maximum=10_000_000
+    )
     batch: int = option(0, "Batch", "Rows computed at once; 0: tried out.", minimum=0, maximum=4096)
     accumulate: int = option(
         0, "Accumulate", "Batches of one step; 0: until a step has as many rows as suit the task.", minimum=0,

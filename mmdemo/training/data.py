@@ -91,8 +91,10 @@ def fit(rows: Sequence[Row], recipe: type[Recipe], note: Callable[[str], None]) 
         note(sentence)
     if len(left) > NAMED:
         note(f"{len(left) - NAMED} more rows are left out.")
+    if not kept and left:
+        raise InputError(f"The data set has no row that this task can use: {left[0]}")
     if not kept:
-        raise InputError(left[0] if left else "The data set has no rows.")
+        raise InputError("The data set has no rows.")
     return tuple(kept)
 
 

@@ -130,7 +130,7 @@ class Loop:
     def _try_step(self, model: nn.Module, optimizer: Any, places: list[int], state: State) -> float:
         seed(self.plan.seed, state.step * self.accelerator.num_processes + self.accelerator.process_index)
         for group in optimizer.param_groups:
-            group["lr"] = self.plan.learning_rate * rate(state.step, self.plan)
+            group["lr"] = self.plan.learning_rate * rate(state.step, self.plan, state.seconds)
         mine = places[self.accelerator.process_index :: self.accelerator.num_processes]
         model.train()
         batches = [
@@ -214,7 +214,7 @@ class Loop:
             step=state.step,
             steps=self.plan.steps,
             loss=round(loss, 5),
-            learning_rate=self.plan.learning_rate * rate(state.step - 1, self.plan),
+            learning_rate=self.plan.learning_rate * rate(state.step - 1, self.plan, state.seconds),
             samples_per_second=round(speed, 2),
             memory=used(str(self.accelerator.device)),
             epoch=round(state.step / self.plan.per_epoch, 3),

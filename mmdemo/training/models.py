@@ -120,6 +120,7 @@ def adapted(model: Any, options: TrainOptions, targets: Sequence[str] | str, tas
         task: one of peft's task types; for a classifier its head is trained too.
     """
     from peft import LoraConfig, get_peft_model
+    from transformers.pytorch_utils import Conv1D
 
     chosen = LoraConfig(
         r=options.lora_rank,
@@ -127,6 +128,7 @@ def adapted(model: Any, options: TrainOptions, targets: Sequence[str] | str, tas
         lora_dropout=max(0.0, options.dropout),
         target_modules=targets if isinstance(targets, str) else list(targets),
         task_type=task,
+        fan_in_fan_out=any(isinstance(layer, Conv1D) for layer in model.modules()),  # GPT-2 has its matrices turned
     )
     with warnings.catch_warnings():  # peft asks transformers for a property by its old name
         warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated")
@@ -151,7 +153,7 @@ def merged(model: Any) -> Any:
 def save_adapter(model: Any, folder: Path) -> None:
     """Write the adapters alone, if there are some, as `peft` loads them."""
     if hasattr(model, "merge_and_unload"):
-        model.save_pretrained(folder / ADAPTER, safe_serialization=True)
+        model.save_pretrained(folder / ADAPTER, safe_serialization=True, save_embedding_layers=False)
 
 
 def drop_out(config: Any, share: float) -> None:

@@ -61,13 +61,19 @@ class Plan:
     step_memory: int = 0
 
 
-def rate(step: int, plan: Plan) -> float:
-    """The share of the highest learning rate at a step: it rises for `warmup` steps, then falls to `FLOOR`."""
+def rate(step: int, plan: Plan, seconds: float = 0.0) -> float:
+    """The share of the highest learning rate at a step: it rises for `warmup` steps, then falls to `FLOOR`.
+
+    Args:
+        seconds: that have gone; with a limit on them it has fallen when they are over, however many steps there were.
+    """
     if step < plan.warmup:
         return (step + 1) / plan.warmup
     if plan.schedule == "constant":
         return 1.0
     done = min(1.0, (step - plan.warmup) / max(1, plan.steps - plan.warmup))
+    if plan.seconds:
+        done = min(1.0, max(done, seconds / plan.seconds))
     left = 0.5 * (1 + math.cos(math.pi * done)) if plan.schedule == "cosine" else 1 - done
     return FLOOR + (1 - FLOOR) * left
 
@@ -98,7 +104,9 @@ def decide(
     per_step *= wanted / min(wanted, batch) / processes
     per_epoch = order.per_epoch(len(rows), wanted)
     epochs = options.epochs or max(1, round(recipe.epochs * min(MOST_OFTEN, max(1.0, (MANY_ROWS / len(rows)) ** 0.5))))
-    steps = min(options.steps or 10**9, epochs * per_epoch)
+    steps = epochs * per_epoch
+    if options.steps:
+        steps = min(options.steps, steps) if options.epochs else options.steps
     limit = 0.0
     if options.minutes:
         limit = max(options.minutes * 60 - spent, LEARNING_SHARE * options.minutes * 60)

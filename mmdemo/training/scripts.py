@@ -8,6 +8,7 @@ from mmdemo.errors import Unsupported
 
 TEXT = '''"""Run the model: python run.py TEXT…"""
 import sys
+sys.modules["torchvision"] = None  # not needed, and broken beside a CPU build of torch
 from transformers import pipeline
 
 run = pipeline("{task}", model="model", device=-1)
@@ -17,6 +18,7 @@ for text in sys.argv[1:]:
 TAGS = TEXT.replace("device=-1)", 'device=-1, aggregation_strategy="simple")')
 CHAT = '''"""Run the model: python run.py QUESTION…"""
 import sys
+sys.modules["torchvision"] = None  # not needed, and broken beside a CPU build of torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 tokenizer, model = AutoTokenizer.from_pretrained("model"), AutoModelForCausalLM.from_pretrained("model")
@@ -29,6 +31,7 @@ for text in sys.argv[1:]:
 SPEECH = '''"""Run the model: python run.py RECORDING… (16 kHz mono WAV or FLAC)"""
 import sys
 import soundfile
+sys.modules["torchvision"] = None  # not needed, and broken beside a CPU build of torch
 from transformers import AutoModelForSpeechSeq2Seq, AutoProcessor
 
 processor, model = AutoProcessor.from_pretrained("model"), AutoModelForSpeechSeq2Seq.from_pretrained("model")
@@ -52,6 +55,7 @@ for file in sys.argv[1:]:
 SOUND = '''"""Run the model: python run.py RECORDING… (16 kHz mono WAV or FLAC)"""
 import sys
 import soundfile
+sys.modules["torchvision"] = None  # not needed, and broken beside a CPU build of torch
 from transformers import AutoFeatureExtractor, AutoModelForAudioClassification
 
 extractor = AutoFeatureExtractor.from_pretrained("model")

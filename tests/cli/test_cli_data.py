@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from mmdemo.cli import main
+from mmdemo.datasets.corrections import Corrections, Kept
+from mmdemo.settings import Settings
 from tests.datasets.making import picture, text
 
 Out = pytest.CaptureFixture[str]
@@ -57,3 +59,32 @@ def test_a_column_can_be_named_and_a_wrong_one_lists_what_there_is(tmp_path: Pat
     with pytest.raises(SystemExit) as left:
         main(["data", "check", str(file), "--column", "said"])
     assert left.value.code == 2
+
+
+def test_corrections_are_listed_exported_restored_and_removed(home: Path, tmp_path: Path, capsys: Out) -> None:
+    assert main(["data", "list"]) == 0
+    assert "No corrections are kept yet" in capsys.readouterr().err
+    own = Corrections(Settings.load())
+    for n in range(2):
+        own.keep("mine", picture(tmp_path / f"{n}.png", n), Kept("", "a", f"shade {n}", "m", "image-to-text"))
+    assert main(["data", "list", "--json"]) == 0
+    (found,) = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert (found["name"], found["rows"], found["version"], found["folder"]) == (
+        "mine",
+        2,
+        2,
+        str(home / "datasets" / "mine"),
+    )
+    assert main(["data", "list", "mine"]) == 0
+    assert capsys.readouterr().out.splitlines()[1].startswith("1        1     ")
+    assert main(["data", "restore", "mine", "1"]) == 0
+    assert capsys.readouterr().out == "mine: version 3, as version 1 was\n"
+    assert main(["data", "export", "mine", "-o", str(tmp_path)]) == 0
+    packed = Path(capsys.readouterr().out.strip())
+    assert packed == tmp_path / "mine.zip"
+    assert main(["data", "check", str(packed), "--json"]) == 1, "one row is too few to train on"
+    assert json.loads(capsys.readouterr().out)["rows"] == 1
+    assert main(["data", "remove", "other", "mine"]) == 1
+    out, err = capsys.readouterr()
+    assert out == "mine: 0 MB freed\n" and "There is no data set 'other'; choose from: mine." in err
+    assert not (home / "datasets" / "mine").exists()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import itertools
 from pathlib import Path
 
 import pytest
@@ -16,7 +16,7 @@ def test_an_epoch_has_every_row_once_and_the_next_has_them_in_another_order() ->
     sizes = [place % 17 for place in range(103)]
     first, again, second = (order.steps_of(epoch, sizes, 8, seed=5) for epoch in (0, 0, 1))
     assert first == again != second
-    assert sorted(sum(first, [])) == sorted(sum(second, [])) == list(range(103))
+    assert sorted(itertools.chain(*first)) == sorted(itertools.chain(*second)) == list(range(103))
     assert len(first) == order.per_epoch(103, 8) == 13
 
 
@@ -29,7 +29,7 @@ def test_rows_of_a_step_are_of_about_the_same_size() -> None:
 
 def test_a_step_is_cut_as_evenly_as_can_be() -> None:
     assert [len(piece) for piece in order.pieces(range(10), 4)] == [4, 3, 3]
-    assert sum(order.pieces(range(10), 4), []) == list(range(10))
+    assert list(itertools.chain(*order.pieces(range(10), 4))) == list(range(10))
 
 
 def test_a_run_file_says_the_same_when_it_is_read_again(tmp_path: Path) -> None:
@@ -60,6 +60,8 @@ def test_the_learning_rate_rises_and_falls() -> None:
     plan = Plan(**{**values, "steps": 100, "warmup": 10, "schedule": "cosine"})  # type: ignore[arg-type]
     rates = [rate(step, plan) for step in range(101)]
     assert rates[0] == pytest.approx(0.1) and rates[9] == rates[10] == 1
-    assert all(one >= other for one, other in zip(rates[10:], rates[11:], strict=False))
+    assert all(one >= other for one, other in itertools.pairwise(rates[10:]))
     assert rates[-1] == pytest.approx(0.05)
-    assert json.dumps(rates)
+    timed = Plan(**{**values, "steps": 100, "schedule": "linear", "seconds": 60.0})  # type: ignore[arg-type]
+    assert rate(10, timed, 60.0) == pytest.approx(0.05)  # slower than thought: it has fallen all the same
+    assert rate(10, timed, 3.0) == rate(10, timed, 0.0) > 0.9

@@ -1,4 +1,4 @@
-"""Text classifiers and taggers learn, are saved as plain `transformers` and `peft` load them, and are measured alike."""
+"""Text classifiers and taggers learn, and are saved as plain `transformers` and `peft` load them."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from mmdemo.datasets.folder import Folder
 from mmdemo.datasets.layouts import Found
 from mmdemo.datasets.names import split_of
+from mmdemo.datasets.problems import shown
 from mmdemo.datasets.rows import Row
 from mmdemo.media import endings
 
@@ -28,5 +29,5 @@ def read(folder: Folder, given: Mapping[str, str]) -> Found | None:
             folder.problems.add("media outside the classes", f"{name} is in no folder of a class and was left out.")
             continue
         split = next(filter(None, map(split_of, parents)), "")
-        rows.append(Row(name, **{endings.kind(path): path}, label=named[-1], split=split))  # type: ignore[arg-type]
+        rows.append(Row(name, **{endings.kind(path): path}, label=shown(named[-1]), split=split))  # type: ignore[arg-type]
     return Found("classes", rows, {"folder": "label", "file": "media"}) if rows else None

@@ -50,4 +50,4 @@ def _lines(path: Path) -> list[str]:
     except OSError as error:
         if path.name in (PEOPLE, GENRES):
             return []
-        raise InputError(f"{path.name} cannot be read ({error.strerror}).") from error
+        raise InputError(f"{path.name} cannot be read ({error.strerror}): check that it is there.") from error

@@ -19,7 +19,6 @@ from mmdemo.training.recipes import hearing
 from mmdemo.training.recipes.base import Batch, Example, Given, cross_entropy
 from mmdemo.training.recipes.labelled import Labelled
 
-PLACES_A_SECOND = 50
 AT_ONCE = 64
 
 

@@ -37,7 +37,7 @@ def samples(row: Row, settings: Settings) -> Audio:
     try:
         pieces = [piece for piece in _between(path, settings, row.start, end)]
     except StudioError as error:
-        raise InputError(f"{row.origin}: {error}") from error
+        raise InputError(f"What {row.origin} names cannot be used: {error}") from error
     return np.concatenate(pieces) if pieces else np.zeros(RATE // 10, np.float32)
 
 

@@ -157,4 +157,4 @@ def picture(row: Row, settings: Any, side: int) -> Any:
     try:
         return open_image(row.image, settings, fit=2 * side)
     except StudioError as error:
-        raise InputError(f"{row.origin}: {error}") from error
+        raise InputError(f"What {row.origin} names cannot be used: {error}") from error

@@ -25,6 +25,11 @@ LONGEST = 224
 """Tokens of a row's words; Whisper's decoder has 448 places, half of them for a prompt."""
 TICK = 0.02
 """Seconds between two time tokens. Every other row is learned with them, so that times are not unlearned."""
+PLACES = 50
+"""Places of the encoder's output a second."""
+SILENCE = 2.0
+"""Seconds of the silence behind a recording that the decoder still sees while it learns. It fills half a minute: of
+three seconds of speech nine tenths of the decoder's work would be silence. Answers are always from all of it."""
 AT_ONCE = 8
 
 
@@ -143,11 +148,12 @@ class SpeechRecognition(Recipe):
             made["prompt"].pop()  # "no times"
             made["ids"] = [self.times, *made["ids"], self.times + round(hearing.heard(row, self.given.settings) / TICK)]
         if self.frozen:
-            return {**made, "encoded": self.features(row)}
+            seen = round(PLACES * (hearing.heard(row, self.given.settings) + SILENCE))
+            return {**made, "encoded": self.features(row), "seen": seen}
         return {**made, "spectrum": hearing.spectra([row], self.processor.feature_extractor, self.given.settings)[0]}
 
     def collate(self, examples: Sequence[Example]) -> Batch:
-        """encoded (rows, 1500, width) or input_features (rows, bins, 3000); decoder_input_ids, labels (rows, length).
+        """encoded (rows, places, width) or input_features (rows, bins, 3000); decoder_input_ids, labels (rows, length).
 
         A label stands where it is to be predicted; the prompt's own places are `IGNORED`.
         """
@@ -156,7 +162,8 @@ class SpeechRecognition(Recipe):
         wanted = [[IGNORED] * (len(one["prompt"]) - 1) + [*one["ids"], end] for one in examples]
         batch = {"decoder_input_ids": padded(given, end), "labels": padded(wanted, IGNORED)}
         if self.frozen:
-            stack = np.stack([one["encoded"] for one in examples])
+            seen = max(one["seen"] for one in examples)
+            stack = np.stack([one["encoded"][:seen] for one in examples])
             return {**batch, "encoded": torch.from_numpy(stack).float()}
         return {**batch, "input_features": torch.from_numpy(np.stack([one["spectrum"] for one in examples]))}
 

@@ -11,12 +11,13 @@ import gradio as gr
 
 from mmdemo import catalog
 from mmdemo.results import Description
-from mmdemo.ui import files, parts
+from mmdemo.ui import files, keep, parts
 from mmdemo.ui.bench import Bench, Context, State, Updates
 from mmdemo.ui.form import Form
 from mmdemo.ui.handlers import listen, private
 from mmdemo.ui.i18n import label, language_of, say
 from mmdemo.ui.inputs import Area, Look, advanced, drop_area, intro
+from mmdemo.ui.keep import Keep
 from mmdemo.ui.question import Spoken
 
 
@@ -74,6 +75,7 @@ class Describe:
                 with gr.Row(elem_classes=["mm-downloads"]):
                     self.json = gr.DownloadButton(label("download_json"), size="sm", visible=False)
                     self.csv = gr.DownloadButton(label("download_csv"), size="sm", visible=False)
+                self.keep = Keep(context, "describe")
         self.model, self.style = self.form.components["model"], self.form.components["style"]
         self.looks = [
             intro("intro_describe", self.result),
@@ -83,7 +85,7 @@ class Describe:
 
     def _wire(self) -> list[Any]:
         outputs = [self.area.drop, self.paths, self.result, self.prompt, self.prompt_fold, self.json, self.csv]
-        outputs += self.bench.outputs
+        outputs += [*self.keep.outputs, *self.bench.outputs]
         options = self.form.inputs
         question = [self.spoken.question, self.paths, *options]
         self.model.change(styles, [self.model, self.style], self.style, **private())
@@ -129,7 +131,7 @@ class Describe:
             yield self.bench.refuse(say("no_files", language))
             return
         work = Work(paths)
-        yield {self.area.drop: None, self.paths: [str(path) for path in paths]}
+        yield {self.area.drop: None, self.paths: [str(path) for path in paths], **self.keep.hidden()}
 
         def make(run: Any) -> Iterator[Any]:
             options = replace(self.form.read(chosen), question=question)
@@ -148,6 +150,7 @@ class Describe:
         if last:
             prompt = next((one.prompt for one in done if one.prompt), "")
             updates |= {self.prompt_fold: gr.update(visible=bool(prompt)), self.prompt: prompt}
+            updates |= self.keep.filled([item for one in done for item in keep.of_description(one)])
             name = "descriptions" if many else work.paths[0].stem
             for button, ending, text in ((self.json, "json", files.as_json), (self.csv, "csv", files.as_csv)):
                 updates[button] = (

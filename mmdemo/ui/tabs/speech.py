@@ -10,12 +10,13 @@ from typing import Any
 import gradio as gr
 
 from mmdemo.results import Transcript
-from mmdemo.ui import downloads, files, parts, timeline
+from mmdemo.ui import downloads, files, keep, parts, timeline
 from mmdemo.ui.bench import Bench, Context, State, Updates
 from mmdemo.ui.form import Form
 from mmdemo.ui.handlers import listen
 from mmdemo.ui.i18n import label, language_of, say
 from mmdemo.ui.inputs import Area, advanced, drop_area, intro
+from mmdemo.ui.keep import Keep
 
 
 @dataclass
@@ -52,11 +53,13 @@ class Speech:
                 self.bench = Bench(context, "speech")
                 self.result = gr.HTML("", elem_classes=["mm-result", "mm-flat"], elem_id="mm-speech-result")
                 self.downloads = downloads.place("speech")
+                self.keep = Keep(context, "speech")
         self.looks = [intro("intro_speech", self.result)]
         self.listeners = self._wire()
 
     def _wire(self) -> list[Any]:
-        outputs = [self.area.drop, self.paths, self.result, *self.downloads.values(), *self.bench.outputs]
+        outputs = [self.area.drop, self.paths, self.result, *self.downloads.values(), *self.keep.outputs]
+        outputs += self.bench.outputs
         options = self.form.inputs
         return [
             listen(self.area.drop.upload, self.given, [self.area.drop, *options], outputs),
@@ -90,6 +93,7 @@ class Speech:
             self.area.drop: None,
             self.paths: [str(path) for path in paths],
             **downloads.hidden(self.downloads),
+            **self.keep.hidden(),
         }
 
         def make(run: Any) -> Iterator[Any]:
@@ -112,6 +116,9 @@ class Speech:
             updates |= downloads.filled(self.downloads, whole[0][1], whole[0][0].stem)
         elif last and whole:
             updates |= downloads.several(self.downloads, [(path.stem, one) for path, one in whole])
+        if last:
+            many = len(work.paths) > 1
+            updates |= self.keep.filled([item for _, one in whole for item in keep.of_segments(one, many)])
         heard = sum(1.0 if one.done else one.progress for _, one in there)
         if len(work.paths) > 1:
             done = sum(one.done for _, one in there)  # also the silent ones, and those that could not be read

@@ -13,12 +13,13 @@ import gradio as gr
 from mmdemo.errors import InputError
 from mmdemo.results import Track
 from mmdemo.runtime.sources.base import Progress
-from mmdemo.ui import downloads, files, parts, timeline
+from mmdemo.ui import downloads, files, keep, parts, timeline
 from mmdemo.ui.bench import Bench, Context, State, Updates
 from mmdemo.ui.form import Form
 from mmdemo.ui.handlers import listen
 from mmdemo.ui.i18n import label, language_of, say
 from mmdemo.ui.inputs import Area, advanced, drop_area, intro
+from mmdemo.ui.keep import Keep
 from mmdemo.ui.scratch import scratch
 
 ANOTHER = """
@@ -70,12 +71,13 @@ class Video:
                 self.film = gr.DownloadButton(
                     label("burned"), size="sm", visible=False, elem_classes=["mm-action"], elem_id="mm-video-burned"
                 )
+                self.keep = Keep(context, "video")
         self.looks = [intro("intro_video", self.cues)]
         self.listeners = self._wire()
 
     def _wire(self) -> list[Any]:
         outputs = [self.area.drop, self.path, self.track, self.player, self.cues, self.burn, self.film]
-        outputs += [*self.downloads.values(), *self.bench.outputs]
+        outputs += [*self.downloads.values(), *self.keep.outputs, *self.bench.outputs]
         options = self.form.inputs
         return [
             listen(self.area.drop.upload, self.given, [self.area.drop, *options], outputs),
@@ -113,6 +115,7 @@ class Video:
             self.burn: gr.update(visible=False),
             self.film: gr.update(visible=False),
             **downloads.hidden(self.downloads),
+            **self.keep.hidden(),
         }
 
         def make(run: Any) -> Iterator[Any]:
@@ -148,6 +151,7 @@ class Video:
         }
         if last and track.segments:
             updates |= downloads.filled(self.downloads, track, work.path.stem)
+            updates |= self.keep.filled(keep.of_segments(track) if track.done else [])
             updates |= {self.track: track, self.burn: gr.update(visible=True)}
             if work.url:
                 vtt = downloads.text(track, "vtt")

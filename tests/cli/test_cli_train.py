@@ -1,0 +1,85 @@
+"""`train`, `evaluate`, `export`: from a table to a zip that runs by itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from mmdemo.cli import main
+from tests.training import toys
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"HOME": str(tmp_path / "home"), "DEVICE": "cpu", "THREADS": "1", "OFFLINE": "yes"}.items():
+        monkeypatch.setenv(f"MMDEMO_{name}", value)
+
+
+def test_a_table_becomes_a_model_that_is_measured_and_taken_away(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, data = toys.bert(tmp_path / "bert"), toys.table(tmp_path / "rows.jsonl", toys.sentences(120))
+    out = tmp_path / "run"
+    line = ["train", "--task", "text-classification", "--data", str(data), "--model", str(model), "--out", str(out)]
+    line += ["--method", "full", "--set", "epochs=20", "--set", "learning_rate=5e-3", "--set", "dropout=0"]
+    assert main([*line, "--set", "batch=16"]) == 0
+    said = capsys.readouterr()
+    assert said.out == f"{out / 'model'}\n" and "better" in said.err
+    assert json.loads((out / "run.json").read_text())["learning_rate"] == 5e-3
+
+    scored = ["evaluate", "--task", "text-classification", "--data", str(data), "--model", str(out), "--limit", "50"]
+    assert main([*scored, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert {"task", "model", "rows", "metrics", "intervals"} <= set(found)
+    assert found["rows"] == 50 and found["metrics"]["accuracy"] > 0.9 and set(found["intervals"]["macro_f1"])
+    assert main(scored) == 0
+    assert "macro avg" in capsys.readouterr().out
+
+    assert main(["train", "--resume", str(out)]) == 0
+    assert main(["export", str(out), "--format", "zip", "-o", str(tmp_path / "away.zip")]) == 0
+    place = tmp_path / "elsewhere"
+    zipfile.ZipFile(tmp_path / "away.zip").extractall(place)
+    card = (place / "README.md").read_text(encoding="utf-8")
+    assert "| accuracy |" in card and "pipeline_tag: text-classification" in card and "## Licence" in card
+    assert "transformers==" in (place / "requirements.txt").read_text()
+    script = (place / "run.py").read_text(encoding="utf-8")
+    assert len([line for line in script.splitlines() if line.strip()]) <= 10
+    done = subprocess.run(
+        [sys.executable, "run.py", "tom hates the sea"], cwd=place, capture_output=True, text=True, timeout=120,
+        env={**os.environ, "HF_HUB_OFFLINE": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0 and "hates" in done.stdout.split("\t")[1], done.stderr
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--set", "lerning_rate=1"], "learning_rate"),
+        (["--set", "epochs"], "field=value"),
+        (["--set", "epochs=many"], "epochs is 'many'"),
+        (["--set", "warmup=2"], "at most 1"),
+    ],
+)
+def test_a_wrong_field_is_refused_before_anything_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], more: list[str], said: str
+) -> None:
+    line = ["train", "--task", "text-classification", "--data", str(tmp_path), "--out", str(tmp_path / "run"), *more]
+    with pytest.raises(SystemExit, match="2"):
+        main(line)
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_folder_that_is_no_run_and_data_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["train", "--resume", str(tmp_path)])
+    assert main(["evaluate", "--task", "image-to-text", "--data", str(tmp_path / "gone")]) == 1
+    assert main(["export", str(tmp_path)]) == 1
+    said = capsys.readouterr().err
+    assert "holds no run" in said and "There is no data set at" in said and "has no finished model" in said
