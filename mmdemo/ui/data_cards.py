@@ -14,7 +14,7 @@ from mmdemo.ui.i18n import say
 from mmdemo.ui.run_cards import short
 from mmdemo.ui.sentences import translate
 
-FEW = 6
+FEW = 4
 """Rows that are shown."""
 MOST = 12
 """Sentences of a kind that are shown; the others are counted."""

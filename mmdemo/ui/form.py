@@ -21,9 +21,6 @@ from mmdemo.runtime.standing import Row
 from mmdemo.ui.i18n import label, option_label, options_of
 from mmdemo.ui.languages import LANGUAGES
 
-WIDE = 1000
-"""A range from which on a slider is no help any more: the number is written."""
-
 
 def choices(field: dataclasses.Field[Any]) -> Sequence[tuple[Any, str]] | None:
     """What an option can be, as (shown, value), or None where it is free."""
@@ -57,8 +54,8 @@ def component(task: str, field: dataclasses.Field[Any], kind: type) -> gr.compon
     if kind is bool:
         return gr.Checkbox(**common)
     low, high = about.minimum, about.maximum
-    if kind in (int, float) and low is not None and high is not None and high - low < WIDE:
-        return gr.Slider(about.minimum, about.maximum, step=about.step, **common)
+    if kind in (int, float) and about.step and low is not None and high is not None:
+        return gr.Slider(low, high, step=about.step, **common)  # without a step the number is better written
     if kind in (int, float):
         return gr.Number(minimum=low, maximum=high, precision=0 if kind is int else None, **common)
     return gr.Textbox(lines=1, **common)

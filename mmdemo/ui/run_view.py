@@ -39,14 +39,16 @@ class RunView:
         )
         self.head = gr.HTML("", js_on_load=PRESSED, elem_classes=["mm-flat"], elem_id="mm-train-head")
         self.problem = gr.HTML("", elem_classes=["mm-flat"], elem_id="mm-train-problem")
-        with gr.Row(elem_classes=["mm-downloads"], visible=False) as self.done:
+        with gr.Row(elem_classes=["mm-take"], visible=False) as self.done:
             self.use = gr.Button(label("use_here"), size="sm", elem_classes=["mm-action"], elem_id="mm-train-use")
             self.form = gr.Dropdown(
                 [(label(f"form_{form}"), form) for form in FORMS], value=FORMS[0], label=label("take_form"),
                 show_label=False, container=False, filterable=False, min_width=200, elem_id="mm-train-form",
             )  # fmt: skip
             self.pack = gr.Button(label("pack"), size="sm", elem_classes=["mm-action"], elem_id="mm-train-pack")
-            self.zip = gr.DownloadButton(label("packed"), size="sm", visible=False, elem_id="mm-train-zip")
+            self.zip = gr.DownloadButton(
+                label("packed"), size="sm", visible=False, elem_classes=["mm-action"], elem_id="mm-train-zip"
+            )
         self.bench = Bench(context, "export", lasting=False)
         self.report = gr.HTML("", elem_classes=["mm-flat"], elem_id="mm-train-report")
         self.curves = Curves()

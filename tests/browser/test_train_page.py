@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -12,8 +13,8 @@ import pytest
 
 from mmdemo.jobs import Jobs
 from mmdemo.settings import Settings
-from tests.browser.conftest import LONG, serving
-from tests.jobs.conftest import until
+from tests.browser.conftest import LONG, ROOT, serving
+from tests.jobs.conftest import command, until
 
 pytestmark = [pytest.mark.browser, pytest.mark.weights]
 QUESTIONS = {
@@ -70,6 +71,7 @@ def test_a_model_is_tuned_in_the_page(opened: Callable[..., Any], home: Path, ta
         phone.get_by_role("tab", name="Train").click()
         head = phone.locator("#mm-train-head")
         head.get_by_role("button", name="Resume").click(timeout=LONG)
+        head.get_by_role("button", name="Stop").wait_for(timeout=LONG)
         phone.close()
 
     done = until(jobs, job.id, "done", patience=LONG / 1000)  # with nobody looking, and the studio closed
@@ -95,3 +97,22 @@ def test_a_model_is_tuned_in_the_page(opened: Callable[..., Any], home: Path, ta
         page.get_by_text("Nothing runs.").wait_for(timeout=LONG)
         page.close()
     assert not job.folder.exists()
+
+
+def test_a_tuned_model_is_chosen_where_it_can_be_used(opened: Callable[..., Any], home: Path) -> None:
+    jobs = Jobs(Settings(home=str(home)))
+    job = jobs.submit("train", "Cats", lambda folder: command(folder, 2, 0.01))
+    until(jobs, job.id, "done")
+    shutil.copytree(ROOT / "assets" / "starter", job.folder / "model")
+    (job.folder / "run.json").write_text('{"data": "/x/cats.zip", "model": "starter-describer"}')
+    with serving(home) as address:
+        page = opened(address)
+        page.get_by_role("tab", name="Train").click()
+        page.locator("#mm-train-use").click()
+        page.get_by_role("tab", name="Describe", selected=True).wait_for()
+        page.locator("#mm-header").get_by_text("cats · starter-describer").wait_for()
+        assert page.locator("#mm-describe-model input").input_value() == "cats · starter-describer"
+        jobs.remove(job.id)
+        page.reload()
+        page.locator("#mm-header").get_by_text("Starter describer").wait_for()
+        page.close()
