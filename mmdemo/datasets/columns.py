@@ -152,7 +152,7 @@ def _guess(taken: dict[str, str], rest: Mapping[str, list[Any]], rows: int) -> N
             del words[text]
     if has & {"label", "targets", "messages", "tags"}:
         return
-    few = [c for c, v in words.items() if len(set(v)) <= max(2, len(v) // 3) and max(map(len, v)) <= 40]
+    few = [c for c, v in words.items() if _is_few(v)]
     if few and (media or "text" in taken.values()):
         taken[few[0]] = "label"
     elif media and words:
@@ -164,3 +164,9 @@ def _length(text: str) -> int:
     return (
         0 if "://" in text or (text.isascii() and " " not in text) else len(text) if text.isascii() else 3 * len(text)
     )
+
+
+def _is_few(values: Sequence[str]) -> bool:
+    """Whether values are classes: short, few, and some of them come again."""
+    different = len(set(values))
+    return different < len(values) and different <= max(2, len(values) // 3) and max(map(len, values)) <= 40

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from mmdemo.datasets.names import is_known
+from mmdemo.datasets.names import is_known, is_text
 from mmdemo.datasets.problems import Problems
 from mmdemo.datasets.records import Record
 from mmdemo.errors import InputError
@@ -43,7 +44,7 @@ def records(text: str, name: str, problems: Problems, *, quoted: bool = True) ->
     if not rows:
         raise InputError(f"{name} has no rows: choose another file.")
     header = [cell.strip().strip("\ufeff") for cell in rows[0][0]]
-    if has_header(header):
+    if has_header(header, [cells for cells, _, _ in rows[1:SAMPLE]]):
         for other in DELIMITERS:
             if other != delimiter and any(other in cell for cell in header):
                 raise InputError(
@@ -98,16 +99,24 @@ def sniffed(lines: Sequence[str]) -> str:
     return found
 
 
-def has_header(cells: Sequence[str]) -> bool:
-    """Whether a first row names columns: a name that is known, or short words, all different, no numbers, no files."""
+def has_header(cells: Sequence[str], rows: Sequence[Sequence[str]] = ()) -> bool:
+    """Whether a first row names columns: a name that is known, or short words, all different, no numbers, no files.
+
+    What stands in its column again, in one of the `rows` below, with whatever numbers, names no column.
+    """
     if any(is_known(cell) for cell in cells):
         return True
     if len(set(cells)) < len(cells) or len(cells) < 2:
         return False
+    below: list[set[str]] = [{_shape(row[at].strip()) for row in rows if at < len(row)} for at in range(len(cells))]
     return all(
         cell and len(cell) <= 40 and cell.count(" ") <= 2 and not _number(cell) and not endings.kind(cell)
-        and cell[-1] not in ".?!" for cell in cells
+        and cell[-1] not in ".?!" and _shape(cell) not in below[at] for at, cell in enumerate(cells)
     )  # fmt: skip
+
+
+def _shape(cell: str) -> str:
+    return re.sub(r"\d+", "0", cell)
 
 
 def _number(cell: str) -> bool:
@@ -144,28 +153,61 @@ def _records(
     wide = len(header)
     for number, (cells, start, end) in enumerate(rows, 1):
         origin = f"{name}, row {number}"
+        if len(cells) != wide and end - start > 1:  # a quote that is never closed has swallowed lines
+            again = [line.rstrip("\n").split(delimiter) for line in lines[start:end] if line.strip()]
+            if all(len(one) == wide for one in again):
+                problems.add(
+                    "quotes that are not closed",
+                    f"{origin} has a quote that is not closed; its lines were read one by one.",
+                )
+                for one in again:
+                    yield Record(origin, dict(zip(header, (cell.strip().strip('"') for cell in one), strict=True)))
+                continue
         if len(cells) != wide:
-            cells = _repaired(cells, "".join(lines[start:end]), wide, delimiter, origin, problems)
+            cells = _repaired(cells, "".join(lines[start:end]), header, delimiter, origin, problems)
             if not cells:
                 continue
         values: dict[str, Any] = dict(zip(header, cells, strict=True))
         yield Record(origin, values)
 
 
-def _repaired(cells: list[str], raw: str, wide: int, delimiter: str, origin: str, problems: Problems) -> list[str]:
+def _again(raw: str, delimiter: str) -> list[str]:
+    """The cells of a row at another delimiter; none where it cannot be cut there."""
+    try:
+        return next(csv.reader(raw.splitlines(keepends=True), delimiter=delimiter), [])
+    except csv.Error:
+        return []
+
+
+def _repaired(
+    cells: list[str], raw: str, header: Sequence[str], delimiter: str, origin: str, problems: Problems
+) -> list[str]:
     """The row with as many cells as the header, empty if that cannot be."""
+    wide = len(header)
     while len(cells) > wide and not cells[-1].strip():
         cells = cells[:-1]
     if len(cells) == wide:
         return cells
     for other in DELIMITERS:
         if other != delimiter:
-            again = next(csv.reader([raw.rstrip("\n")], delimiter=other), [])
+            again = _again(raw, other)
             if len(again) == wide:
                 problems.add(
                     "rows with another delimiter", f"{origin} is separated by {SPOKEN[other]} and was read so."
                 )
                 return again
+    texts = [at for at, column in enumerate(header) if is_text(column)]
+    if len(cells) > wide and len(texts) == 1 and '"' not in raw:
+        problems.add(
+            "rows with a text that is not quoted",
+            f"{origin} has {SPOKEN.get(delimiter, delimiter)}s in its text, which was put together.",
+        )
+        after = len(cells) - wide + texts[0] + 1
+        return [
+            *cells[: texts[0]],
+            delimiter.join(raw.rstrip("\n").split(delimiter)[texts[0] : after]).strip(),
+            *cells[after:],
+        ]
     if len(cells) < wide and len(cells) >= 2:
         problems.add(
             "rows with too few cells", f"{origin} has {len(cells)} of {wide} cells; the last were taken as empty."

@@ -18,6 +18,23 @@ HIDDEN = ("__MACOSX", "Thumbs.db", "desktop.ini")
 """What systems leave in folders and archives, beside names that begin with a dot."""
 
 
+COMPANIONS = (
+    "images",
+    "image",
+    "imgs",
+    "img",
+    "pictures",
+    "photos",
+    "wavs",
+    "wav",
+    "audio",
+    "clips",
+    "videos",
+    "media",
+)
+USUAL = (".wav", ".flac", ".mp3", ".ogg", ".jpg", ".png", ".jpeg", ".webp", ".mp4")
+
+
 class Folder:
     """What lies below `root`. Nothing outside is ever named: `..`, absolute paths and links that lead out do not.
 
@@ -116,7 +133,7 @@ class Folder:
                 except OSError:  # a name too long for the system
                     return None
         if self.only:
-            return None
+            return self._beside(parts[-1]) if len(parts) == 1 else None
         tail = _key("/".join(part for part in parts if part != ".."))
         while tail:  # an absolute path of another machine: what of it is here, the longest piece first
             found = self._index.get(tail)
@@ -124,6 +141,24 @@ class Folder:
                 return found
             tail = tail.partition("/")[2]
         return None
+
+    def _beside(self, name: str) -> Path | None:
+        """The file of this name, with or without its ending, in a folder that usually goes with a table."""
+        if " " in name or len(name) > 120:
+            return None
+        for folder in self._companions:
+            found = [folder / name] if endings.kind(name) else [folder / (name + one) for one in USUAL]
+            there = next((path for path in found if path.is_file() and self._stays(path)), None)
+            if there:
+                return there
+        return None
+
+    @cached_property
+    def _companions(self) -> tuple[Path, ...]:
+        try:
+            return tuple(sorted(p for p in self.root.iterdir() if p.name.lower() in COMPANIONS and p.is_dir()))
+        except OSError:
+            return ()
 
     def _stays(self, path: Path) -> bool:
         """Whether the path, its links followed, is inside the folder."""

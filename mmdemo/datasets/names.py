@@ -53,6 +53,11 @@ def is_known(column: str) -> bool:
     return plain(column) in MEANT or bool(NUMBERED.fullmatch(plain(column)))
 
 
+def is_text(column: str) -> bool:
+    """Whether a column of this name holds sentences."""
+    return MEANT.get(plain(column)) in ("text", "targets")
+
+
 def split_of(name: str) -> str:
     """The split that a value of a split column means: `val` is `validation`; empty for a name that means none."""
     return SPLIT_OF.get(name.strip().lower(), "")

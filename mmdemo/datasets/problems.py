@@ -1,5 +1,4 @@
-"""What a reader left out or repaired: one sentence each, few of each kind, so that a broken file of a million rows
-still has a list that can be read."""
+"""What a reader left out or repaired: one sentence each, and few of each kind, so that the list can be read."""
 
 from __future__ import annotations
 

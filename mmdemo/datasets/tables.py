@@ -146,6 +146,8 @@ def _rows(found: Any, name: str, problems: Problems) -> list[Record]:
         raise InputError(f"{name} holds one value, not rows: choose another file.")
     if found.keys() & CHATS:
         return _list([found], name, problems)
+    if isinstance(found.get("images"), list) and isinstance(found.get("annotations"), list):
+        return _coco(found, name)
     for key in LISTS:
         if isinstance(found.get(key), list) and (isinstance(next(iter(found[key]), None), dict) or len(found) == 1):
             return _list(found[key], name, problems)
@@ -160,6 +162,29 @@ def _rows(found: Any, name: str, problems: Problems) -> list[Record]:
     if found and all(isinstance(value, dict) for value in found.values()):
         return [Record(f"{name}, key {key}", {"id": key, **value}) for key, value in found.items()]
     return _list([found], name, problems)
+
+
+def _coco(found: dict[str, Any], name: str) -> list[Record]:
+    """COCO (https://cocodataset.org/#format-data): its captions, or the classes of the things, by picture."""
+    kinds = found.get("categories") if isinstance(found.get("categories"), list) else []
+    names = {one.get("id"): one.get("name") for one in kinds or () if isinstance(one, dict)}
+    said: dict[str, dict[str, list[Any]]] = {}
+    for one in found["annotations"]:
+        if isinstance(one, dict):
+            about = said.setdefault(repr(one.get("image_id")), {"captions": [], "categories": []})
+            if one.get("caption"):
+                about["captions"].append(one["caption"])
+            kind = names.get(one.get("category_id")) if isinstance(one.get("category_id"), int | str) else None
+            if kind and kind not in about["categories"]:
+                about["categories"].append(kind)
+    records = []
+    for number, image in enumerate(found["images"], 1):
+        if isinstance(image, dict):
+            about = said.get(repr(image.get("id")), {})
+            label = about.get("categories", []) if len(about.get("categories", [])) == 1 else []
+            values = {"file_name": image.get("file_name"), "captions": about.get("captions", []), "category": label}
+            records.append(Record(f"{name}, image {number}", values))
+    return records
 
 
 def _split_key(key: str) -> str:

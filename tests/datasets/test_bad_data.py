@@ -154,15 +154,26 @@ def test_three_delimiters_in_one_file(tmp_path: Path, settings: Settings) -> Non
     )
     found = read(file, settings)
     assert [(row.text, row.label) for row in found.rows] == [
-        ("one is here", "a"), ("two is here", "b"), ("three is here", "c"), ("five is here", "a"),
+        ("one is here", "a"), ("two is here", "b"), ("three is here", "c"), ("four,is,here", "d"),
+        ("five is here", "a"),
     ]  # fmt: skip
     assert found.problems == (
         "t.csv, row 2 is separated by semicolon and was read so.",
         "t.csv, row 3 is separated by tab and was read so.",
-        "t.csv, row 4 has 4 cells and the header 2, and was left out: put text with a comma in quotes.",
+        "t.csv, row 4 has commas in its text, which was put together.",
     )
     with pytest.raises(InputError, match=r"h\.csv, row 1 mixes comma and semicolon in its header"):
         read(text(tmp_path / "h.csv", "text,label;split", "a,b;train"), settings)
+
+
+def test_a_quote_that_never_closes_ends_in_a_sentence(tmp_path: Path, settings: Settings) -> None:
+    (tmp_path / "q.csv").write_bytes(b'iaptioO\nn\na.png,"hO\ni, you"\nb.p')
+    with pytest.raises(InputError, match=r"q has no row that can be used"):
+        read(tmp_path / "q.csv", settings)
+    file = text(tmp_path / "r.csv", "text,label", "good morning,a", '"never closed,b', "good night,b")
+    found = read(file, settings)
+    assert [row.text for row in found.rows] == ["good morning", "never closed", "good night"]
+    assert found.problems == ("r.csv, row 2 has a quote that is not closed; its lines were read one by one.",)
 
 
 def test_keys_and_columns_that_stand_twice(tmp_path: Path, settings: Settings) -> None:

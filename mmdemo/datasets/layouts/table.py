@@ -60,7 +60,10 @@ def chosen(folder: Folder) -> list[Path]:
     if folder.only:
         return [] if folder.only.suffix.lower() in OTHERS or endings.kind(folder.only) else [folder.only]
     files = [
-        path for path in folder.files if path.suffix.lower() in tables.ENDINGS and path.stem.lower() not in IGNORED
+        path
+        for path in folder.files
+        if (path.suffix.lower() in tables.ENDINGS and path.stem.lower() not in IGNORED)
+        or (path.suffix.lower() == ".txt" and path.stem.lower() in NAMED)
     ]
     for name in NAMED:
         exact = [path for path in files if path.stem.lower() == name]
