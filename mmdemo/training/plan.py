@@ -107,13 +107,13 @@ def decide(
     steps = epochs * per_epoch
     if options.steps:
         steps = min(options.steps, steps) if options.epochs else options.steps
-    limit = 0.0
-    if options.minutes:
+    limit, expected = 0.0, steps
+    if options.minutes:  # the clock decides, not this guess: the machine may be busy just now
         limit = max(options.minutes * 60 - spent, LEARNING_SHARE * options.minutes * 60)
-        steps = max(1, min(steps, int(limit / max(per_step, 1e-4))))
+        expected = max(1, min(steps, int(limit / max(per_step, 1e-4))))
     note(
-        f"The longest row took {seconds:.2f} s and {taken / 1e6:,.0f} MB; {steps} steps of {wanted} rows "
-        f"({batch} at once) will take about {_spoken(steps * per_step)}."
+        f"The longest row took {seconds:.2f} s and {taken / 1e6:,.0f} MB; {expected} steps of {wanted} rows "
+        f"({batch} at once) will take about {_spoken(expected * per_step)}."
     )
     return Plan(
         steps=steps,
@@ -122,10 +122,10 @@ def decide(
         batch=batch,
         learning_rate=options.learning_rate or recipe.methods[options.method],
         schedule=options.schedule,
-        warmup=min(math.ceil(steps * options.warmup), steps - 1),
+        warmup=min(math.ceil(expected * options.warmup), steps - 1),
         weight_decay=options.weight_decay,
         seed=options.seed,
-        evaluate_every=min(options.evaluate_every or per_epoch, steps),
+        evaluate_every=min(options.evaluate_every or min(per_epoch, -(-expected // 2)), steps),
         checkpoint_every=options.checkpoint_every,
         seconds=limit,
         patience=options.early_stopping,

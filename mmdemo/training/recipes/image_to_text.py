@@ -35,8 +35,8 @@ class ImageToText(Recipe):
 
     starter = "starter-describer"
     metric = "cider"
-    methods = {"full": 1e-4, "lora": 1e-3, "head": 5e-4}  # noqa: RUF012  # read only
-    epochs = 4
+    methods = {"full": 3e-4, "lora": 1e-3, "head": 5e-4}  # noqa: RUF012  # read only
+    epochs = 10
 
     def __init__(self, given: Given) -> None:
         super().__init__(given)
