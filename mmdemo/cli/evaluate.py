@@ -22,7 +22,7 @@ def add_command(commands: Any) -> None:
     command.add_argument("--data", metavar="PATH", required=True, help="a folder, a file or a zip")
     command.add_argument("--model", metavar="KEY_OR_DIR", default="", help="a key, a folder, or a run's folder")
     command.add_argument("--split", default="", help="default: test, else validation, else all rows")
-    command.add_argument("--limit", type=int, default=0, metavar="N", help="so many rows at most")
+    command.add_argument("--limit", type=int, default=0, metavar="N", help="so many rows at most, drawn from all")
     command.add_argument(
         "--set", action="append", default=[], metavar="FIELD=VALUE", help="language, device, max_length"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,6 +97,14 @@ def fit(rows: Sequence[Row], recipe: type[Recipe], note: Callable[[str], None]) 
     if not kept:
         raise InputError("The data set has no rows.")
     return tuple(kept)
+
+
+def some(rows: Sequence[Row], most: int, seed: int) -> tuple[Row, ...]:
+    """At most so many rows, drawn: the first ones of a file are often of one kind."""
+    if len(rows) <= most:
+        return tuple(rows)
+    places = sorted(random.Random(seed).sample(range(len(rows)), most))
+    return tuple(rows[place] for place in places)
 
 
 def chosen(dataset: Dataset, split: str) -> tuple[Row, ...]:

@@ -40,7 +40,7 @@ def evaluate(
     kind = recipes.get(options.task)
     dataset = data.opened(options.data, settings)
     rows = data.fit(data.chosen(dataset, split), kind, note)
-    rows = rows[:limit] if limit else rows
+    rows = data.some(rows, limit, options.seed) if limit else rows
     options = replace(options, model=options.model or kind.starter, method=next(iter(kind.methods)))
     place = device.choose(options.device if options.device != "auto" else settings.device)
     torch.set_num_threads(settings.threads or device.cores())

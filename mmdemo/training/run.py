@@ -117,7 +117,7 @@ class Run:
             chosen = plan.decide(self.options, recipe, parts.train, accelerator.num_processes, spent, self.note)
             if accelerator.is_main_process:
                 plan.write(chosen, self.folder)
-        held = parts.held[: self.options.evaluate_rows]
+        held = data.some(parts.held, self.options.evaluate_rows, self.options.seed)
         loop = Loop(
             recipe, parts.train, chosen, self.folder, self.events, accelerator,
             (lambda step: self._evaluate(recipe, held, before, step)) if held else None, self.stopping,

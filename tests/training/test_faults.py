@@ -111,6 +111,15 @@ def test_a_row_whose_file_is_gone_is_named_and_left_out() -> None:
     ]
 
 
+def test_an_evaluation_draws_its_rows_from_all_of_them() -> None:
+    from mmdemo.training.data import some
+
+    rows = [Row(f"row {place}", text="x", label="first" if place < 50 else "second") for place in range(100)]
+    drawn = some(rows, 20, seed=1)
+    assert len(set(drawn)) == 20 and {row.label for row in drawn} == {"first", "second"}
+    assert drawn == some(rows, 20, seed=1) and len(some(rows, 200, seed=1)) == 100
+
+
 def test_stopping_at_once_and_going_on(tmp_path: Path, model: Path, settings: Settings) -> None:
     folder = a_run(tmp_path, model)
     assert run(folder, settings, stopping=lambda: True) == 75
