@@ -49,8 +49,9 @@ SPLITS = ("train", "validation", "test", "final")
 
 
 def last(said: History) -> dict[str, Event]:
-    """The last scores of each split."""
-    return {split: event for (_, split), event in sorted(said.metrics.items())}
+    """The last scores of each split; those of the end alone, once they are there."""
+    found = {split: event for (_, split), event in sorted(said.metrics.items())}
+    return {"final": found["final"]} if "final" in found else found
 
 
 def scores(event: Event) -> list[str]:
