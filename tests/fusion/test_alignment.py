@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import numpy as np
 import pytest
 import torch
@@ -47,15 +49,14 @@ def test_two_towers_learn_which_sentence_belongs_to_which_file(sense: str, loss:
     first = {words(scene): row for row, scene in reversed(list(enumerate(SCENES)))}
     rows, texts = list(first.values()), TOKENIZER(list(first), padding=True, return_tensors="pt")
     whole = made.pixel_values[:, 0] if sense == "vision" else made.audio_values
-    config = VISION["fusion_patches"] if sense == "vision" else AUDIO["fusion_patches"][0]
-    if sense == "audio":
-        config.width = whole.shape[-1]
+    config = deepcopy(VISION["fusion_patches"] if sense == "vision" else AUDIO["fusion_patches"][0])
+    config.width = whole.shape[-1]
     model = towers(config, loss)
     given = {"values": whole[rows], "input_ids": texts["input_ids"], "attention_mask": texts["attention_mask"]}
     before = recalls(model.eval()(**given)["scores"].detach().numpy())
     optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3)
     model.train()
-    for _ in range(150):
+    for _ in range(300):
         model(**given)["loss"].backward()
         optimizer.step()
         optimizer.zero_grad()
