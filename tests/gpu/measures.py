@@ -73,9 +73,7 @@ def held(device: str) -> int:
 
 def load(manager: Manager, folder: Path, quantization: str, device: str) -> Any:
     """The backend of a folder, as a task of the studio gets it."""
-    manager.begin()
     backend = manager.get(str(folder), how=How(quantization, device))
-    manager.end()
     assert isinstance(backend, Describer)
     return backend
 
@@ -102,8 +100,8 @@ def whole(manager: Manager, folder: Path, quantization: str) -> tuple[int, int]:
 
 
 def warm(backend: Any) -> None:
-    """The first answer builds kernels and tables: it is not measured."""
-    for _ in backend.describe(pictures(1), style="sentence", question="", max_words=5):
+    """The first answer builds kernels and tables: it is not measured, and its picture is another one."""
+    for _ in backend.describe(pictures(2)[1:], style="sentence", question="", max_words=5):
         pass
 
 
@@ -123,7 +121,7 @@ def plain_speed(backend: Any, words: int) -> Speed:
 
     def seconds(count: int) -> float:
         begun = time.perf_counter()
-        inputs = backend._inputs(pictures(1), PROMPT)
+        inputs = backend._inputs(pictures(1), [PROMPT])
         with torch.inference_mode():
             backend._model.generate(**inputs, do_sample=False, max_new_tokens=count, **backend._options)
         if backend.device == "cuda":

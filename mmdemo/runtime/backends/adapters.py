@@ -6,7 +6,6 @@ may be anything; whether it fits is told by the names and sizes of its matrices.
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections import OrderedDict
 from pathlib import Path
@@ -16,6 +15,7 @@ import torch
 
 from mmdemo.catalog import ModelSpec
 from mmdemo.errors import Unsupported, WeightsError
+from mmdemo.runtime import headers, trust
 from mmdemo.runtime.backends import checkpoint
 
 MOST = 8
@@ -23,6 +23,8 @@ MOST = 8
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 PREFIX = "base_model.model."
 """What PEFT writes before the name of every weight."""
+HOMES = ("transformers.", "peft.", "torch.")
+"""Beginnings of modules that `auto_mapping` may name: PEFT imports whatever stands there."""
 
 
 class Adapters:
@@ -115,41 +117,37 @@ class Adapters:
 
 
 def config_of(folder: Path) -> dict[str, Any]:
-    """What an adapter says of itself.
+    """What an adapter says of itself: data, and no module of somebody's own to import.
 
     Raises:
-        WeightsError: there is no adapter in the folder, or its configuration cannot be read.
+        WeightsError: there is no adapter in the folder, its configuration cannot be read, or it names code.
     """
     if not (folder / CONFIG).is_file():
         raise WeightsError(f"There is no adapter in {folder}: choose a folder with {CONFIG} and {WEIGHTS}.")
-    try:
-        settings = json.loads((folder / CONFIG).read_bytes())
-    except (OSError, ValueError) as error:
-        raise WeightsError(f"{CONFIG} in {folder} cannot be read: {error}.") from error
-    if not isinstance(settings, dict):
-        raise WeightsError(f"{CONFIG} in {folder} is not a configuration: it must be a JSON object.")
+    settings = trust.read(folder / CONFIG)
+    mapping = settings.get("auto_mapping")
+    library = str(mapping.get("parent_library") or "") if isinstance(mapping, dict) else ""
+    named = [library] if library and not library.startswith(HOMES) else [value for _, value in trust.named(settings)]
+    if named:
+        raise WeightsError(
+            f"The adapter in {folder} names a Python module to import ({named[0][:80]}), which could run any code: "
+            "choose another adapter."
+        )
     return settings
 
 
-def sizes_in(folder: Path) -> dict[str, list[int]]:
+def sizes_in(folder: Path) -> dict[str, tuple[int, ...]]:
     """The shapes of an adapter's weights, by name.
 
     Raises:
-        WeightsError: it has no safetensors file, or that cannot be read.
+        WeightsError: it has no safetensors file, or one whose header lies.
     """
-    from safetensors import SafetensorError, safe_open
-
     if not (folder / WEIGHTS).is_file():
         raise WeightsError(f"The adapter in {folder} has no {WEIGHTS}: save it as safetensors and try again.")
-    try:
-        with safe_open(folder / WEIGHTS, framework="np") as weights:
-            names = weights.keys()
-            return {name.removeprefix(PREFIX): weights.get_slice(name).get_shape() for name in names}
-    except (OSError, SafetensorError) as error:
-        raise WeightsError(f"{WEIGHTS} in {folder} cannot be read: {error}.") from error
+    return {name.removeprefix(PREFIX): shape for name, shape in headers.check(folder / WEIGHTS).items()}
 
 
-def fits(modules: dict[str, Any], name: str, shape: list[int]) -> bool:
+def fits(modules: dict[str, Any], name: str, shape: tuple[int, ...]) -> bool:
     """Whether a matrix of an adapter, A (rank, in) or B (out, rank), belongs to a linear layer of the model."""
     for ending, place, side in ((".lora_A.weight", 1, "in_features"), (".lora_B.weight", 0, "out_features")):
         if name.endswith(ending):

@@ -161,10 +161,10 @@ class Process:
         assert pipe is not None
         threading.Thread(target=lambda: lines.put(pipe.readline()), name="llama.cpp", daemon=True).start()
         while True:
+            self._request.go_on()
             try:
                 line = lines.get(timeout=POLL)
             except queue.Empty:
-                self._request.go_on()
                 continue
             if not line:
                 raise Unreachable("it ended")

@@ -152,18 +152,40 @@ def test_what_is_no_lora_adapter_of_safetensors_is_refused(folders: dict[str, Pa
     shutil.copytree(folders["llama-1"], tmp_path / "cut")
     whole = (tmp_path / "cut" / adapters.WEIGHTS).read_bytes()
     (tmp_path / "cut" / adapters.WEIGHTS).write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(WeightsError, match="cannot be read"):
+    with pytest.raises(WeightsError, match=r"adapter_model\.safetensors is broken, or lies"):
         talked(backend, tmp_path / "cut")
     shutil.copytree(folders["llama-1"], tmp_path / "odd")
-    for text, error in (("[]", "not a configuration"), ("{", "cannot be read")):
-        (tmp_path / "odd" / adapters.CONFIG).write_text(text)
-        with pytest.raises(WeightsError, match=error):
-            talked(backend, tmp_path / "odd")
+    (tmp_path / "odd" / adapters.CONFIG).write_text("{")
+    with pytest.raises(WeightsError, match="cannot be read"):
+        talked(backend, tmp_path / "odd")
     settings = json.loads((folders["llama-1"] / adapters.CONFIG).read_text())
     for change in ({"peft_type": "IA3"}, {"modules_to_save": ["lm_head"]}):
         (tmp_path / "odd" / adapters.CONFIG).write_text(json.dumps({**settings, **change}))
         with pytest.raises(Unsupported, match="choose a LoRA adapter"):
             talked(backend, tmp_path / "odd")
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"auto_mapping": {"base_model_class": "X", "parent_library": "os"}},
+        {"auto_mapping": {"parent_library": "transformers_modules.evil"}},
+        {"auto_map": {"AutoModel": "m.Evil"}},
+    ],
+)
+def test_an_adapter_that_names_code_is_refused_before_anything_is_imported(
+    folders: dict[str, Path], tmp_path: Path, config: dict[str, Any]
+) -> None:
+    folder = tmp_path / "evil"
+    shutil.copytree(folders["llama-1"], folder)
+    settings = json.loads((folder / adapters.CONFIG).read_text())
+    (folder / adapters.CONFIG).write_text(json.dumps({**settings, **config}))
+    with pytest.raises(WeightsError, match="names a Python module to import"):
+        adapters.config_of(folder)
+
+
+def test_the_module_that_peft_itself_writes_is_no_danger(folders: dict[str, Path]) -> None:
+    assert adapters.config_of(folders["llama-1"])["auto_mapping"]["parent_library"].startswith("transformers.")
 
 
 def test_a_model_whose_layers_are_packed_takes_no_adapters(folders: dict[str, Path]) -> None:
