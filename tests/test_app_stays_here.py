@@ -126,5 +126,5 @@ def test_the_server_does_not_leave_the_machine(guarded: Guarded, tmp_path: Path,
     assert left(tmp_path) == []
     assert done.returncode == 0, done.stderr
     described, heard = json.loads(done.stdout.splitlines()[-1])
-    assert len(described.split()) > 3
+    assert described.endswith(".") and len(described) > 3
     assert "printing" in heard.lower()

@@ -81,7 +81,7 @@ def row(folder: Path, key: str, monkeypatch: pytest.MonkeyPatch) -> ModelSpec:
     place = folder / "rows" / key
     place.mkdir(parents=True)
     (place / "config.json").write_text("{}")
-    (place / "model.safetensors").write_bytes(b"12345678")
+    (place / "model.safetensors").write_bytes(b"\x02" + bytes(7) + b"{}")
     spec = dataclasses.replace(
         catalog.get("smolvlm2-256m"), key=key, title=key.title(), backend="eye", parts=(),
         sources=(Local(str(place)),), files=(),

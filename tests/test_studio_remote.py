@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mmdemo.errors import Cancelled, ServerFailed, UnknownName, Unreachable
+from mmdemo.errors import ServerFailed, UnknownName, Unreachable
 from mmdemo.results import Description
 from mmdemo.runtime.base import Seen
 from mmdemo.runtime.sources import Progress
@@ -117,8 +117,7 @@ def test_a_question_that_is_stopped_hangs_up(studio: Studio, server: Serving) ->
     assert next(event for event in events if isinstance(event, Description)).text == "one "
     begun = time.monotonic()
     stop.set()
-    with pytest.raises(Cancelled):
-        list(events)
+    assert not [event for event in events if isinstance(event, Description) and event.done]
     assert time.monotonic() - begun < 1
     assert server.left.wait(5)
 

@@ -72,7 +72,8 @@ def test_whisper_learns_words_and_is_opened_by_the_studio(
     if frozen:
         assert report_of(folder)["after"]["metrics"]["wer"] <= 0.5 < report_of(folder)["before"]["metrics"]["wer"]
         assert len(list((Path(settings.home) / "cache" / "features").rglob("*.npy"))) == 24
-    assert folders.engine_of(folder / "model") == ("speech_seq2seq", "transcribe")
+    family = folders.family_of(folder / "model")
+    assert (family.engine, family.tasks) == ("speech_seq2seq", ("transcribe",))
 
     from transformers import WhisperForConditionalGeneration
 
@@ -80,7 +81,8 @@ def test_whisper_learns_words_and_is_opened_by_the_studio(
     assert tuned.generation_config.language == "en"
     if method == "lora":
         out = export.export(folder, "ctranslate2")
-        assert folders.engine_of(out) == ("faster_whisper", "transcribe")
+        family = folders.family_of(out)
+        assert (family.engine, family.tasks) == ("faster_whisper", ("transcribe",))
         assert export.export(folder, "adapter").joinpath("adapter_config.json").is_file()
 
 
@@ -168,7 +170,8 @@ def test_a_language_model_learns_answers_and_only_answers(tmp_path: Path, settin
     said = [(event["target"], event["text"]) for event in toys.events_of(folder, "sample")]
     assert report["after"]["metrics"]["rouge_l"] == 1, said
     assert report["after"]["metrics"]["rouge_l"] > report["before"]["metrics"]["rouge_l"]
-    assert folders.engine_of(folder / "model") == ("causal_lm", "talk")
+    family = folders.family_of(folder / "model")
+    assert (family.engine, family.tasks) == ("causal_lm", ("talk",))
 
     from mmdemo.datasets.rows import Row
     from mmdemo.training.config import TrainOptions
