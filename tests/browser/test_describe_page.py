@@ -83,7 +83,7 @@ def test_a_batch_fills_a_gallery_and_can_be_downloaded(page: Any, tmp_path: Path
     tiles = page.locator("#mm-describe-result .mm-tile")
     assert tiles.count() == 3
     captions = [len(text.split()) for text in page.locator(".mm-tile figcaption p").all_inner_texts()]
-    assert len(captions) == 3 and min(captions) >= 4
+    assert len(captions) == 3 and min(captions) >= 1 and max(captions) >= 4
     with page.expect_download() as download:
         page.get_by_role("button", name="CSV").or_(page.get_by_role("link", name="CSV")).first.click()
     rows = Path(download.value.path()).read_text("utf-8").splitlines()

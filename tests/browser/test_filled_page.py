@@ -14,7 +14,7 @@ PICTURES = [str(path) for path in sorted(SAMPLES.glob("*.jpg"))]
 LONG = 180_000
 VIEWS = ("card", "gallery", "video", "speech", "models")
 UNNAMED = """() => [...document.querySelectorAll("button, a, input, select, textarea, audio, video, img")]
-  .filter((one) => one.offsetParent !== null)
+  .filter((one) => one.offsetParent !== null && one.checkVisibility({ visibilityProperty: true }))
   .filter((one) => !(one.getAttribute("aria-label") || one.getAttribute("aria-labelledby") || one.innerText?.trim()
     || one.title || one.labels?.length || one.alt !== undefined && one.hasAttribute("alt")))
   .map((one) => one.outerHTML.slice(0, 200))"""
