@@ -43,7 +43,7 @@ class Header:
     shapes: Mapping[str, tuple[int, ...]]
     types: Mapping[str, str]
 
-    def number(self, name: str, default: int) -> int:
+    def trait(self, name: str, default: int) -> int:
         """A whole number of its architecture, such as `context_length`."""
         found = self.values.get(f"{self.values.get('general.architecture')}.{name}")
         return found if isinstance(found, int) else default

@@ -210,8 +210,8 @@ def test_a_file_that_is_gone_is_told(tmp_path: Path) -> None:
 def test_a_gguf_header_tells_its_architecture_and_the_types_of_its_tensors(tmp_path: Path) -> None:
     header = headers.gguf(packed(tmp_path))
     assert header.values["general.architecture"] == "llama"
-    assert header.number("context_length", 7) == 64
-    assert header.number("head_count", 7) == 7, "what is not said has a default"
+    assert header.trait("context_length", 7) == 64
+    assert header.trait("head_count", 7) == 7, "what is not said has a default"
     assert header.types == {"token_embd.weight": "F32", "output.weight": "Q8_0"}
 
 

@@ -203,12 +203,12 @@ def is_exact(request: Load, packed: Path) -> bool:
 
 def context_of(packed: Path) -> int:
     """Tokens of prompt and answer together that the model was trained for."""
-    return headers.gguf(packed).number("context_length", 2048)
+    return headers.gguf(packed).trait("context_length", 2048)
 
 
 def cache_of(header: Header, tokens: int) -> int:
     """Bytes of the key-value cache: 16 bits a number."""
-    heads = header.number("attention.head_count", 1)
-    width = header.number("embedding_length", 0) // heads
-    kept = header.number("attention.head_count_kv", heads)
-    return 4 * header.number("block_count", 1) * kept * width * tokens
+    heads = header.trait("attention.head_count", 1)
+    width = header.trait("embedding_length", 0) // heads
+    kept = header.trait("attention.head_count_kv", heads)
+    return 4 * header.trait("block_count", 1) * kept * width * tokens
