@@ -16,7 +16,7 @@ TIERS = (  # from the bottom up: a room may import the rooms of lower tiers, and
     ("results", "options"),
     ("settings", "specs"),
     ("families", "hub_models"),
-    ("folders", "hub_rows", "remote_rows"),
+    ("folders", "hub_rows", "remote_rows", "trusted_code"),
     ("catalog",),
     ("media",),
     ("fusion",),
