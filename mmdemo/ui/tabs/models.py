@@ -33,11 +33,11 @@ class Models:
             gr.Markdown(label("models_intro"), elem_classes=["mm-intro"])
             self.search = Search(context, PRESSED)
             self.servers = Servers(context, PRESSED)
-            self.trusting = Trusting(context)
             self.bench = Bench(context, "models")
             self.table = gr.HTML(
                 "", js_on_load=PRESSED, elem_classes=["mm-result", "mm-flat"], elem_id="mm-models-table"
             )
+            self.trusting = Trusting(context)
         self.looks = [
             Look(self.rows, None, self.table, again=True),
             Look(self.trusting.shown, None, self.trusting.list, again=True),
