@@ -211,7 +211,7 @@ class Search:
 
     def _again(self, trial: FrozenTrial) -> None:
         """Mark a trial failed that was broken off, and put its settings first in the line."""
-        self.study._storage.set_trial_user_attr(trial._trial_id, "why", str(JobError("It was broken off.")))
+        self.study._storage.set_trial_user_attr(trial._trial_id, "why", str(JobError("It is tried again.")))
         self.study.tell(trial.number, state=TrialState.FAIL)
         kept = {"reached": {str(step): score for step, score in trial.intermediate_values.items()}}
         more = {"folder": trial.user_attrs["folder"]} if "folder" in trial.user_attrs else {}

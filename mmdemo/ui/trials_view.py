@@ -40,9 +40,11 @@ class TrialsView:
             self.head = gr.HTML("", js_on_load=PRESSED, elem_classes=["mm-flat"], elem_id="mm-trials-head")
             self.problem = gr.HTML("", elem_classes=["mm-flat"], elem_id="mm-trials-problem")
             self.best = gr.HTML("", elem_classes=["mm-flat"], elem_id="mm-trials-best")
-            self.train = gr.Button(
-                label("trials_train"), size="sm", visible=False, elem_classes=["mm-action"], elem_id="mm-trials-train"
-            )
+            with gr.Row(elem_classes=["mm-take"]):
+                self.train = gr.Button(
+                    label("trials_train"), size="sm", visible=False, elem_classes=["mm-action"],
+                    elem_id="mm-trials-train",
+                )  # fmt: skip
             with gr.Row(elem_classes=["mm-curves"]):
                 self.scores = gr.ScatterPlot(x="trial", y="score", elem_id="mm-trials-scores", **_drawing())
                 self.history = gr.LinePlot(x="trial", y="best", elem_id="mm-trials-history", **_drawing())
@@ -128,12 +130,13 @@ class TrialsView:
         metric = str(came.get("metric", ""))
         scored = [(one["number"] + 1, one["score"]) for one in came.get("trials", []) if one["score"] is not None]
         shares = list(came.get("importance", {}).items())
-        drawn = (
-            (self.scores, ("trial", "score"), scored, say("trials_scores", language, name=metric)),
-            (self.history, ("trial", "best"), so_far(came), say("trials_history", language, name=metric)),
-            (self.mattered, ("setting", "share"), shares, say("trials_mattered", language)),
-        )
-        return {plot: _drawn(columns, line, title) for plot, columns, line, title in drawn}
+        return {
+            self.scores: _drawn(
+                ("trial", "score"), scored, say("trials_scores", language, name=metric), **around(scored)
+            ),
+            self.history: _drawn(("trial", "best"), so_far(came), say("trials_history", language, name=metric)),
+            self.mattered: _drawn(("setting", "share"), shares, say("trials_mattered", language), y_lim=[0, 1]),
+        }
 
     def again(self, chosen: str, language: str) -> tuple[Job | None, Updates]:
         """Put a training with the best settings in the queue; the training, and what to show."""
@@ -149,14 +152,26 @@ def _drawing() -> dict[str, Any]:
             "label": label("trials_run"), "elem_classes": ["mm-curve"]}  # fmt: skip
 
 
-def _drawn(columns: tuple[str, str], line: Sequence[tuple[Any, Any]], title: str) -> Any:
+def around(scored: Sequence[tuple[int, float]]) -> dict[str, list[float]]:
+    """Limits of a plot with room around the points, which are cut at its edges else."""
+    if not scored:
+        return {}
+    trials, values = zip(*scored, strict=True)
+    room = 0.05 * (max(values) - min(values)) or 0.01
+    return {
+        "x_lim": [min(trials) - 0.5, max(trials) + 0.5],
+        "y_lim": [min(values) - room, max(values) + room],
+    }
+
+
+def _drawn(columns: tuple[str, str], line: Sequence[tuple[Any, Any]], title: str, **limits: Any) -> Any:
     """An update of one plot; a single point tells nothing."""
     if len(line) < 2:
         return gr.update(visible=False)
     import pandas
 
     frame = pandas.DataFrame(list(line), columns=list(columns))
-    return gr.update(value=frame, visible=True, label=title, x_title=" ", y_title=" ")
+    return gr.update(value=frame, visible=True, label=title, x_title=" ", y_title=" ", **limits)
 
 
 def read(folder: Path) -> Came:

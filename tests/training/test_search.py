@@ -117,7 +117,7 @@ def test_a_search_that_is_broken_off_goes_on_and_tries_the_half_done_trial_again
     came = found(folder)["trials"]
     assert [trial["state"] for trial in came] == ["complete", "fail", "fail", "complete", "complete"]
     assert [trial["again"] for trial in came] == [None, None, 1, 2, None]
-    assert came[1]["why"] == "It was broken off." and came[3]["params"] == came[1]["params"]
+    assert came[1]["why"] == "It is tried again." and came[3]["params"] == came[1]["params"]
     assert max(event["step"] for event in toys.events_of(steps, "progress")) == 20
     assert len(list((folder / "trials").iterdir())) == 3, "it went on from its checkpoint"
 
@@ -170,3 +170,32 @@ def test_what_is_offered_suits_task_method_and_data_and_leaves_what_was_set() ->
     assert ranges.first(offered.values(), options, text, 1000)["learning_rate"] == text.methods["lora"]
     few = {one.name: one for one in ranges.offered(TrainOptions(method="head"), pictures, 10)}
     assert set(few) == {"learning_rate", "epochs", "batch", "label_smoothing"} and max(few["batch"].values) <= 10
+
+
+def test_what_a_frozen_eye_sees_is_computed_once_for_all_trials(
+    tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from PIL import Image
+
+    from mmdemo.training.recipes.image_to_text import ImageToText
+
+    toys.describer(tmp_path, monkeypatch)
+    (tmp_path / "data").mkdir()
+    for place in range(10):
+        Image.new("RGB", (64, 64), (20 * place, 10, 10)).save(tmp_path / "data" / f"{place}.png")
+    rows = [{"file_name": f"{place}.png", "text": "something red"} for place in range(10)]
+    toys.table(tmp_path / "data" / "metadata.jsonl", rows)
+    seen: list[str] = []
+    encoded = ImageToText._encoded
+
+    def counted(self: ImageToText, rows: Any) -> Any:
+        seen.extend(row.origin for row in rows)
+        return encoded(self, rows)
+
+    monkeypatch.setattr(ImageToText, "_encoded", counted)
+    folder = a_search(
+        tmp_path / "search", tmp_path / "describer", {"trials": 2, "ranges": "learning_rate=1e-3..1e-2"},
+        task="image-to-text", data=str(tmp_path / "data"), dropout=-1.0, method="full", steps=2,
+    )  # fmt: skip
+    assert search(folder, settings) == 0, toys.events_of(folder)[-1]
+    assert len(found(folder)["trials"]) == 2 and len(seen) == len(set(seen)) == 10

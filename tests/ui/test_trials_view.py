@@ -23,7 +23,7 @@ CAME = {
         {"number": 1, "state": "complete", "score": 0.2, "params": {"learning_rate": 0.002, "epochs": 4}, "why": ""},
         {"number": 2, "state": "pruned", "score": 0.9, "params": {"learning_rate": 1e-4, "epochs": 3},
          "why": "It fell behind the others."},
-        {"number": 3, "state": "fail", "score": None, "params": {}, "why": "It was broken off."},
+        {"number": 3, "state": "fail", "score": None, "params": {}, "why": "It is tried again."},
         {"number": 4, "state": "complete", "score": 0.3, "params": {"learning_rate": 0.003, "epochs": 4}, "why": ""},
     ],
 }  # fmt: skip

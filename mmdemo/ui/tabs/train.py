@@ -88,7 +88,7 @@ class Train:
         own = {
             "ranges": gr.Textbox(
                 "", lines=6, label=option_label(TRIALS, "ranges", "label"), info=option_label(TRIALS, "ranges", "help"),
-                render=False, elem_id="mm-trials-ranges", elem_classes=["mm-option"],
+                min_width=320, render=False, elem_id="mm-trials-ranges", elem_classes=["mm-option"],
             ),
         }  # fmt: skip
         self.how = Form.of(TRIALS, own)
