@@ -50,6 +50,7 @@ HOME = {  # package: where its name may be written, as beginnings of paths in mm
     "peft": ENGINES,
     "jiwer": ("training/",),
     "seqeval": ("training/",),
+    "optuna": ("training/",),
     "sklearn": ("training/", "fusion/"),
     "cv2": ("media/",),
     "av": ("media/",),

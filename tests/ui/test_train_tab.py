@@ -18,9 +18,10 @@ from mmdemo import catalog
 from mmdemo.jobs import Job
 from mmdemo.training import config
 from mmdemo.training.config import TrainOptions
+from mmdemo.training.submit import title
 from mmdemo.ui import uploads
 from mmdemo.ui.run_view import key
-from mmdemo.ui.tabs.train import Train, title
+from mmdemo.ui.tabs.train import Train
 from tests.jobs.conftest import command, counted, until
 from tests.ui.handling import CHINESE, REQUEST, all_of, placed
 
@@ -175,7 +176,7 @@ def test_removing_the_training_that_is_shown_shows_the_one_before(tab: Train, st
 def test_the_drawer_opens_the_training_here(tab: Train, studio: Any) -> None:
     job = until(studio.jobs, training(studio).id, "done")
     place, *rest = tab.show(pressed(job.id, "show"), REQUEST)
-    assert place.selected == "train" and len(rest) == len(tab.view.outputs)
+    assert place.selected == "train" and len(rest) == len(tab.outputs)
     assert rest[tab.view.outputs.index(tab.view.runs)]["value"] == job.id
 
 
