@@ -23,7 +23,6 @@ from mmdemo.ui.handlers import listen, quiet
 from mmdemo.ui.i18n import TRAIN, TRIALS, label, language_of, option_label, say
 from mmdemo.ui.inputs import Area, Look, advanced, drop_area, intro
 from mmdemo.ui.rows import Rows
-from mmdemo.ui.run_view import KIND, RunView
 from mmdemo.ui.run_view import RunView
 from mmdemo.ui.trials_view import TrialsView
 
