@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any, TextIO
 
+from mmdemo.settings import Settings
+
 FORMATS = ("adapter", "merged", "ctranslate2", "gguf", "gguf-q8_0", "zip")
 
 
@@ -16,6 +18,10 @@ def add_command(commands: Any) -> None:
     command.add_argument("run", metavar="DIR", help="the run's folder")
     command.add_argument("--format", choices=FORMATS, default="zip", help="(default: zip)")
     command.add_argument("-o", "--output", metavar="OUT", help="where to write it (default: in the run's folder)")
+    command.add_argument(
+        "--push", metavar="OWNER/NAME", help="upload the merged model to this repository of the Hub, with HF_TOKEN"
+    )
+    command.add_argument("--public", action="store_true", help="with --push: everybody may see it (default: private)")
     command.set_defaults(action=run)
 
 
@@ -23,6 +29,17 @@ def run(arguments: argparse.Namespace, stdout: TextIO) -> int:
     """The exit status, 0: what goes wrong is raised."""
     from mmdemo.training.export import export
 
+    if arguments.push:
+        from mmdemo.cli.progress import Reporter
+        from mmdemo.training.publish import publish
+
+        told = Reporter()
+        place = publish(
+            Path(arguments.run).expanduser().resolve(), arguments.push, Settings.load(), private=not arguments.public,
+            report=told.progress,
+        )  # fmt: skip
+        stdout.write(f"{place}\n")
+        return 0
     out = Path(arguments.output).expanduser().resolve() if arguments.output else None
     stdout.write(f"{export(Path(arguments.run).expanduser().resolve(), arguments.format, out)}\n")
     return 0

@@ -21,15 +21,17 @@ from mmdemo.training.run import REPORT_FILE
 
 FORMATS = ("adapter", "merged", "ctranslate2", *gguf_export.KINDS, "zip")
 
+Copy = Callable[[str, str], object]
 NAMES = {"zip": "{run}.zip", "gguf": "{run}-f16.gguf", "gguf-q8_0": "{run}-q8_0.gguf"}
 """What the formats that are one file are called; another is a folder under its own name."""
 
 
-def export(run: Path, form: str, out: Path | None = None) -> Path:
+def export(run: Path, form: str, out: Path | None = None, copy: Copy = shutil.copy2) -> Path:
     """Write a finished run's model in one of `FORMATS`; where it is.
 
     Args:
         out: the folder or file to write; by default beside the model, under the format's name.
+        copy: how a file gets into a merged checkpoint.
 
     Raises:
         UnknownName: for another format.
@@ -45,7 +47,7 @@ def export(run: Path, form: str, out: Path | None = None) -> Path:
     if target.exists():
         raise InputError(f"{target} is there already: choose another place with -o.")
     writers: dict[str, Callable[[Path, Path], None]] = {
-        "adapter": _adapter, "merged": _merged, "ctranslate2": _ctranslate2, "zip": _zip,
+        "adapter": _adapter, "merged": functools.partial(_merged, copy), "ctranslate2": _ctranslate2, "zip": _zip,
         **{name: functools.partial(_gguf, kind) for name, kind in gguf_export.KINDS.items()},
     }  # fmt: skip
     partial = target.with_name(f".{target.name}.partial")
@@ -70,8 +72,8 @@ def _adapter(run: Path, out: Path) -> None:
     shutil.copytree(adapter, out)
 
 
-def _merged(run: Path, out: Path) -> None:
-    shutil.copytree(run / RESULT, out, ignore=shutil.ignore_patterns(ADAPTER))
+def _merged(copy: Copy, run: Path, out: Path) -> None:
+    shutil.copytree(run / RESULT, out, ignore=shutil.ignore_patterns(ADAPTER), copy_function=copy)
 
 
 def _ctranslate2(run: Path, out: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import platform
 import shutil
 import time
@@ -17,7 +18,7 @@ import torch
 
 from mmdemo import __version__
 from mmdemo.datasets.rows import Row
-from mmdemo.errors import Cancelled, StudioError, UnknownName
+from mmdemo.errors import Cancelled, StudioError, UnknownName, Unsupported
 from mmdemo.runtime import device
 from mmdemo.settings import Settings
 from mmdemo.training import compare, config, data, models, plan, recipes
@@ -30,6 +31,8 @@ from mmdemo.training.recipes.base import Given, Recipe
 DONE, FAILED, STOPPED = 0, 1, 75
 """Exit statuses; 75 as sysexits.h has it: try again later."""
 BEFORE_FILE, REPORT_FILE = "before.json", "report.json"
+SPLIT = ("ACCELERATE_USE_FSDP", "ACCELERATE_USE_DEEPSPEED")
+"""What `accelerate launch` sets."""
 SAMPLES = 3
 """Answers that are shown at each evaluation."""
 
@@ -128,6 +131,11 @@ class Run:
         """Read the data, load the model, and compute what frozen parts make of the rows."""
         from accelerate import Accelerator
 
+        if any(os.environ.get(name, "").lower() == "true" for name in SPLIT):
+            raise Unsupported(
+                "FSDP and DeepSpeed split a model over processes, which this loop does not do: choose several GPUs "
+                "without them in accelerate's config, and LoRA or a smaller model if one GPU is too small."
+            )
         kind = recipes.get(self.options.task)
         self.options = settled(self.options, kind)
         place = device.choose(self.options.device)

@@ -150,3 +150,13 @@ def test_a_field_that_does_not_exist_is_said(tmp_path: Path, settings: Settings)
     (folder / "run.json").write_text('{"task": "text-classification", "lerning_rate": 1}')
     assert run(folder, settings) == 1
     assert "no option 'lerning_rate'" in last(folder) and "learning_rate" in last(folder)
+
+
+@pytest.mark.parametrize("name", ["ACCELERATE_USE_FSDP", "ACCELERATE_USE_DEEPSPEED"])
+def test_a_model_that_is_split_over_processes_is_refused(
+    tmp_path: Path, model: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(name, "true")
+    folder = a_run(tmp_path, model)
+    assert run(folder, settings) == 1
+    assert "FSDP and DeepSpeed split a model" in last(folder)
