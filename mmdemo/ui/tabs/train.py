@@ -12,13 +12,12 @@ from typing import Any
 
 import gradio as gr
 
-from mmdemo import catalog, datasets
-from mmdemo.datasets.report import Report, examined
+from mmdemo import catalog
+from mmdemo.datasets.report import Report
 from mmdemo.datasets.rows import Dataset
 from mmdemo.errors import InputError, StudioError
-from mmdemo.jobs import Job
+from mmdemo.jobs import Job, Jobs
 from mmdemo.jobs.job import WAITING
-from mmdemo.runtime.sources.base import Progress
 from mmdemo.training import config
 from mmdemo.training.config import TrainOptions
 from mmdemo.ui import data_cards, uploads
@@ -29,8 +28,6 @@ from mmdemo.ui.i18n import TRAIN, label, language_of, option_label, say
 from mmdemo.ui.inputs import Area, Look, advanced, drop_area, intro
 from mmdemo.ui.run_view import KIND, RunView
 
-LOOK = 8.0
-"""Seconds that are spent on opening a data set's media."""
 BASES: dict[str, tuple[str, ...]] = {
     "text-classification": ("embed", "talk"),
     "token-classification": ("embed", "talk"),
@@ -124,11 +121,7 @@ class Train:
         got: list[tuple[Path, Dataset, Report]] = []
 
         def make(run: Any) -> Iterator[Any]:
-            yield Progress("Reading the data")
-            path = where()
-            dataset = datasets.read(path, settings)
-            yield Progress("Checking the data")
-            yield path, dataset, examined(dataset, settings, seconds=LOOK, cancelled=run.stop.is_set)
+            return uploads.reading(where, settings, run.stop.is_set)
 
         def show(last: bool) -> State:
             if not got:
@@ -152,7 +145,7 @@ class Train:
             options = self.options.read(chosen)
             if not options.data:
                 raise InputError("There are no data to train on yet: drop them first, or choose a set that is there.")
-            job = self.submit(options)
+            job = submit(self.context.studio.jobs, options)
         except StudioError as error:
             yield self.bench.refuse(sentence(error, language, "the tab train"))
             return
@@ -165,16 +158,16 @@ class Train:
         updates = self.view.shown(str(pressed.value), language_of(request))
         return [gr.Tabs(selected=self.name), *(updates.get(one, gr.skip()) for one in self.view.outputs)]
 
-    def submit(self, options: TrainOptions) -> Job:
-        """The job of a training; the same one again as long as the same training waits or runs."""
-        jobs = self.context.studio.jobs
-        digest = hashlib.sha256(json.dumps(dataclasses.asdict(options), sort_keys=True).encode()).hexdigest()[:24]
-        over = [job for job in jobs.all() if job.token.startswith(digest) and job.state not in WAITING]
 
-        def make(folder: Path) -> Sequence[str]:
-            return [sys.executable, "-m", "mmdemo.training", str(config.write(options, folder))]
+def submit(jobs: Jobs, options: TrainOptions) -> Job:
+    """The job of a training; the same one again as long as the same training waits or runs."""
+    digest = hashlib.sha256(json.dumps(dataclasses.asdict(options), sort_keys=True).encode()).hexdigest()[:24]
+    over = [job for job in jobs.all() if job.token.startswith(digest) and job.state not in WAITING]
 
-        return jobs.submit(KIND, title(options), make, token=f"{digest}-{len(over)}")
+    def make(folder: Path) -> Sequence[str]:
+        return [sys.executable, "-m", "mmdemo.training", str(config.write(options, folder))]
+
+    return jobs.submit(KIND, title(options), make, token=f"{digest}-{len(over)}")
 
 
 def title(options: TrainOptions) -> str:
