@@ -39,6 +39,7 @@ class Manager:
         if settings.offload not in placement.OFFLOADS:
             raise UnknownName("offload setting", settings.offload, placement.OFFLOADS)
         self.settings = settings
+        memory.one_heap()
         hub_rows.use(settings.models_folder)
         remote_rows.use(settings)
         self._loaded = Loaded()
