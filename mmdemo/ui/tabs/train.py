@@ -35,6 +35,8 @@ BASES: dict[str, tuple[str, ...]] = {
     "image-to-text": ("describe",),
     "image-classification": ("classify",),
     "audio-classification": ("transcribe",),
+    "text-image-retrieval": ("classify",),
+    "text-audio-retrieval": ("transcribe",),
     "text-generation": ("talk",),
 }
 """What a model must be able to do so that a task can begin with it."""
