@@ -48,7 +48,13 @@ class Aligned:
         """
 
         def read() -> Any:
-            return SiameseModel.from_pretrained(folder, local_files_only=True, dtype=torch.float32)
+            model, found = SiameseModel.from_pretrained(
+                folder, local_files_only=True, dtype=torch.float32, output_loading_info=True
+            )
+            if found["missing_keys"]:
+                absent = min(found["missing_keys"])
+                raise WeightsError(f"A tensor of the checkpoint in {folder} is missing: {absent!r}.")
+            return model
 
         if not (folder / "config.json").is_file():
             raise WeightsError(f"{folder} has no config.json: choose the folder of a trained pair of towers.")

@@ -117,7 +117,7 @@ def encoder_config(folder: Path) -> Any:
             network = encoders.VisionEncoder(config)
         config.hidden_size, config.grid_size = int(network.network.num_features), check.grid(config)
         return config
-    config = _opened(folder, "an encoder", lambda: AutoConfig.from_pretrained(folder, local_files_only=True))
+    config = loaded(folder, "an encoder", lambda: AutoConfig.from_pretrained(folder, local_files_only=True))
     _looks(getattr(config, "vision_config", config), folder)
     return config
 
@@ -134,7 +134,7 @@ def decoder_config(folder: Path) -> Any:
     def read() -> Any:
         return AutoConfig.from_pretrained(folder, local_files_only=True, **options)
 
-    return _opened(folder, "a causal language model", read)
+    return loaded(folder, "a causal language model", read)
 
 
 def _about(folder: Path) -> dict[str, Any]:

@@ -95,7 +95,7 @@ def run(models: Models, files: Sequence[Path], options: Options, cancelled: Canc
                 if len(files) == 1:
                     raise
                 watch.share({place: 1.0})
-                spent = Provenance(key, seconds=watch.seconds(place))
+                spent = Provenance(backend.spec.title, seconds=watch.seconds(place))
                 yield Nearness(str(file), lines, (), spent, error=str(error))
         if not opened:
             continue
@@ -104,7 +104,7 @@ def run(models: Models, files: Sequence[Path], options: Options, cancelled: Canc
         watch.share(dict.fromkeys(opened, 1.0))
         scores = np.asarray(found[0]) @ np.asarray(texts[0]).T
         for row, place in zip(scores.tolist(), opened, strict=True):
-            spent = Provenance(options.model, getattr(backend, "device", "cpu"), watch.seconds(place))
+            spent = Provenance(backend.spec.title, getattr(backend, "device", "cpu"), watch.seconds(place))
             yield Nearness(str(files[place]), lines, tuple(row), spent)
 
 

@@ -38,7 +38,7 @@ def _found(place: int, text: str, rows: Sequence[Nearness], settings: Settings, 
     tiles = "".join(
         f'<li class="mm-tile mm-near"><figure>{media_cards.small(Path(one.file), settings, language)}<figcaption>'
         f'<span class="mm-file">{escape(Path(one.file).name)}</span>'
-        f'<span class="mm-number">{one.scores[place]:.2f}</span></figcaption></figure></li>'
+        f'<span class="mm-number">{cosine(one.scores[place])}</span></figcaption></figure></li>'
         for one in best
     )
     return f'<h3 class="mm-head">{title}</h3><ul class="mm-gallery" data-mm-finds="{place}">{tiles}</ul>'
@@ -69,3 +69,8 @@ def _matrix(rows: Sequence[Nearness], language: str) -> str:
         f"<tbody>{lines}</tbody></table></div>"
         f'<p class="mm-from">{escape(say("align_why", language))}</p>{more}'
     )
+
+
+def cosine(score: float) -> str:
+    """0.31, or −0.02 with a minus sign."""
+    return f"{score:.2f}".replace("-", "−")

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from mmdemo.runtime.backends import checkpoint
 from mmdemo.runtime.base import Load
-from mmdemo.runtime.estimates import Estimate
 
 BATCH = 16
 KEPT = 4096
@@ -39,11 +38,6 @@ class TowersBackend:
         self._towers.model.to(request.device)
         self.hears = self._towers.extractor is not None
         self._kept: OrderedDict[bytes, Floats] = OrderedDict()
-
-    @staticmethod
-    def estimate(request: Load) -> Estimate:
-        """What it will take in memory, from its configuration."""
-        return checkpoint.estimate(request, "AutoModel")
 
     def place_media(self, media: Sequence[Any]) -> Floats:
         """Pictures (RGB) or recordings (mono, 16 kHz) → (files, size), of length 1."""
