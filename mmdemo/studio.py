@@ -9,8 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mmdemo import hub_rows, remote_rows, tasks, trusted_code
-from mmdemo import catalog, hub_rows, remote_rows, tasks
+from mmdemo import catalog, hub_rows, remote_rows, tasks, trusted_code
 from mmdemo.catalog import ModelSpec
 from mmdemo.chains import Compose
 from mmdemo.errors import Crashed, TooLarge

@@ -31,8 +31,7 @@ import sys
 from collections.abc import Sequence
 
 from mmdemo import __version__
-from mmdemo.cli import data, evaluate, export, jobs, models, run, speak, train, trials
-from mmdemo.cli import compose, data, evaluate, export, jobs, models, run, speak, train
+from mmdemo.cli import compose, data, evaluate, export, jobs, models, run, speak, train, trials
 from mmdemo.errors import StudioError
 
 FAILED, STOPPED = 1, 130
@@ -49,8 +48,7 @@ def parser() -> argparse.ArgumentParser:
     run.add_commands(commands)
     speak.add_command(commands)
     models.add_command(commands)
-    for command in (data, train, trials, evaluate, export, jobs):
-    for command in (compose, data, train, evaluate, export, jobs):
+    for command in (compose, data, train, trials, evaluate, export, jobs):
         command.add_command(commands)
     return top
 
