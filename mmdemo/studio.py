@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mmdemo import catalog, hub_rows, remote_rows, tasks
+from mmdemo import catalog, hub_rows, remote_rows, tasks, trusted_code
 from mmdemo.catalog import ModelSpec
 from mmdemo.chains import Compose
 from mmdemo.errors import Crashed, TooLarge
@@ -138,6 +138,14 @@ class Studio:
             report(servers.listed(url, self.settings, report, cancelled))
 
         return self._fetcher.report(action, stop)
+
+    def trusted(self) -> tuple[str, ...]:
+        """The models whose own code may run, besides those that the settings name. See `trusted_code`."""
+        return trusted_code.allowed(self.settings)
+
+    def trust(self, key: str, on: bool) -> None:
+        """Let a model's own code run, or no longer, from the next time that it is loaded."""
+        (trusted_code.allow if on else trusted_code.forbid)(key, self.settings)
 
     def declare(self, key: str) -> ModelSpec:
         """Give a model of a server, `remote:MODEL@URL`, a row with a name of its own. See `remote_rows.declare`."""

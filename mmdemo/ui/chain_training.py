@@ -16,6 +16,7 @@ from mmdemo.folders import PREFIX, RUN
 from mmdemo.jobs import Job
 from mmdemo.settings import Settings
 from mmdemo.specs import ModelSpec
+from mmdemo.training import submit
 from mmdemo.training.config import TrainOptions
 from mmdemo.ui import data_cards, uploads
 from mmdemo.ui.bench import Bench, Context, State, Updates, sentence
@@ -23,7 +24,6 @@ from mmdemo.ui.handlers import listen
 from mmdemo.ui.i18n import label, language_of, say
 from mmdemo.ui.inputs import Area, Look, drop_area
 from mmdemo.ui.run_view import RunView
-from mmdemo.ui.tabs.train import submit
 
 TASK = "image-to-text"
 
@@ -113,7 +113,7 @@ class ChainTraining:
             if not got:
                 return State({self.area.drop: None} if last else {})
             path, dataset, report = got[0]
-            updates: Updates = {self.area.drop: None, self.found: data_cards.found(dataset, report, settings, language)}
+            updates: Updates = {self.area.drop: None, self.found: data_cards.found(dataset, report, language)}
             updates |= {self.data: str(path), self.sets: gr.update(choices=uploads.own(settings), visible=True)}
             fits = TASK in data_cards.tasks_of(report)
             count = f"{len(dataset.rows):,}"
@@ -130,7 +130,7 @@ class ChainTraining:
             if not data:
                 raise InputError("There are no data to train on yet: drop them first, or choose a set that is there.")
             options = TrainOptions(task=TASK, data=data, model=model.removeprefix(PREFIX), minutes=float(minutes or 0))
-            job = submit(self.context.studio.jobs, options)
+            job = submit.training(options, self.context.studio.jobs)
         except StudioError as error:
             yield self.bench.refuse(sentence(error, language, "the tab compose"))
             return

@@ -20,12 +20,12 @@ from mmdemo import tasks
 from mmdemo.chains import Compose
 from mmdemo.options import meta
 from mmdemo.training.config import TrainOptions
+from mmdemo.training.search_config import SearchOptions
 
 COOKIE = "mmdemo_language"
 LANGUAGES = ("en", "zh")
-TRAIN = "train"
-COMPOSE = "compose"
-FORMS = (*tasks.TASKS, TRAIN, COMPOSE)
+TRAIN, TRIALS, COMPOSE = "train", "trials", "compose"
+FORMS = (*tasks.TASKS, TRAIN, TRIALS, COMPOSE)
 """Names of options that are a form on the page."""
 
 
@@ -59,8 +59,8 @@ def option_label(task: str, field: str, part: str) -> gr.I18nData:
 
 def options_of(name: str) -> type[Any]:
     """The options dataclass of one of `FORMS`."""
-    own: dict[str, type[Any]] = {TRAIN: TrainOptions, COMPOSE: Compose}
-    return own[name] if name in own else tasks.get(name).options
+    own: dict[str, type[Any]] = {TRAIN: TrainOptions, TRIALS: SearchOptions, COMPOSE: Compose}
+    return own.get(name) or tasks.get(name).options
 
 
 def option_words(task: str) -> dict[str, str]:
