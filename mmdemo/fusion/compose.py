@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -195,11 +195,16 @@ def projections(model: FusionModel) -> dict[str, nn.Module]:
     }
 
 
-def with_lora(model: FusionModel, rank: int = 8, alpha: int = 16, dropout: float = 0.0) -> Any:
+def with_lora(
+    model: FusionModel, rank: int = 8, alpha: int = 16, dropout: float = 0.0, learned: Sequence[str] = ()
+) -> Any:
     """The model with a LoRA adapter (arXiv:2106.09685) on every projection of its language model's layers.
 
     What stands between encoders and language model is trained whole and saved with the adapter. `save_pretrained` of
     the result writes the adapter alone; `peft.PeftModel.from_pretrained(model, folder)` puts it on again.
+
+    Args:
+        learned: modalities whose encoder is trained whole, too.
 
     Returns:
         A `peft.PeftModel`.
@@ -210,6 +215,7 @@ def with_lora(model: FusionModel, rank: int = 8, alpha: int = 16, dropout: float
     between = [f"{modality}_{name}" for modality in model.config.modalities for name in ("projector", "norm")]
     between += ["resampler"] * model.fusion.resamples
     between += [f"gates.{index}" for index in range(len(model.gates))] if model.fusion.gates else []
+    between += learned
     config = LoraConfig(
         r=rank,
         lora_alpha=alpha,

@@ -14,12 +14,14 @@ from mmdemo.runtime.base import (
     Describer,
     Heard,
     Hearing,
+    Scene,
     Seen,
     Speaker,
     Spoken,
     Talk,
     Talker,
     Transcriber,
+    Watcher,
 )
 from mmdemo.runtime.calls import Call
 
@@ -44,6 +46,16 @@ def look(backend: Describer, asks: Sequence[Ask]) -> Call[Ask, Seen]:
             yield seen.index, seen
 
     return Call(backend, asks, together)
+
+
+def watch(backend: Watcher, scenes: Sequence[Scene], max_words: int) -> Call[Scene, Seen]:
+    """Look at scenes of a video and listen to them."""
+
+    def each(scenes: Sequence[Scene]) -> Generator[tuple[int, Seen], None, None]:
+        for seen in backend.watch(scenes, max_words=max_words):
+            yield seen.index, seen
+
+    return Call(backend, scenes, each)
 
 
 def say(backend: Talker, talks: Sequence[Talk]) -> Call[Talk, str]:

@@ -15,8 +15,8 @@ from mmdemo.catalog import ModelSpec
 from mmdemo.errors import InputError
 from mmdemo.options import option
 from mmdemo.results import Nearness, Provenance
+from mmdemo.runtime.aligning import Aligner
 from mmdemo.runtime.asking import use
-from mmdemo.runtime.base import Aligner
 from mmdemo.runtime.calls import Call
 from mmdemo.runtime.lease import Models
 from mmdemo.runtime.standing import How

@@ -29,6 +29,8 @@ SPARE = 192
 """Positions of a fresh Transformer beside the modal tokens: a question and an answer."""
 GENERATION = {"num_beams": 1, "no_repeat_ngram_size": 3, "max_new_tokens": 60}
 """How an answer is searched for at first, as `generation_config.json` keeps it."""
+READER = "reader"
+"""The folder in the chain with the tokenizer of its text encoder."""
 BANDS, FRAMES = 80, 200
 """Of the spectrogram that a fresh encoder of sound reads: two seconds."""
 
@@ -56,6 +58,8 @@ def write(options: Compose, folder: Path, settings: Settings, report: Report = l
         InputError: the parts do not go together, or the folder holds something.
         WeightsError, UnknownName, Cancelled: a part cannot be had, or read.
     """
+    from transformers import AutoTokenizer
+
     from mmdemo.fusion.checkpoint import keep
 
     quiet()
@@ -72,6 +76,9 @@ def write(options: Compose, folder: Path, settings: Settings, report: Report = l
     try:
         keep(model, partial)
         tokenizer_of(options, settings, report).save_pretrained(partial)
+        if options.text:
+            reader = models.processor(AutoTokenizer, models.base_of(options.text, settings, report))
+            reader.save_pretrained(partial / READER)
         text = config.text_config
         ends = {name: getattr(text, name) for name in ("bos_token_id", "eos_token_id", "pad_token_id")}
         search = json.dumps({**ends, **GENERATION}, indent=1)
@@ -136,9 +143,12 @@ def tokenizer_of(options: Compose, settings: Settings, report: Report = lambda p
 
     name = options.tokenizer if options.language in DECODERS else options.language
     spec = catalog.MODELS.get(name)  # of a row its own folder alone, not what it is assembled from
-    found = models.processor(
-        AutoTokenizer, models.base_of(name, settings, report) if spec is None else models.alone(spec, settings, report)
-    )
+    place = Path(name).expanduser()
+    if spec is None and (place / "tokenizer.json").is_file():
+        found = AutoTokenizer.from_pretrained(place, local_files_only=True)
+    else:
+        base = models.base_of(name, settings, report) if spec is None else models.alone(spec, settings, report)
+        found = models.processor(AutoTokenizer, base)
     if found.pad_token_id is None:
         found.pad_token = found.eos_token
     return found

@@ -148,7 +148,7 @@ class Loop:
         mean = self._sum(total) / max(labels, 1.0)
         if not math.isfinite(mean):
             optimizer.zero_grad(set_to_none=True)
-            names = "; ".join(self.rows[place].origin for place in places[:3])
+            names = "; ".join(self.rows[place].origin for place in self._odd(model, mine)[:3])
             raise Diverged(
                 f"The loss is no number any more at step {state.step + 1} (rows: {names}, …): lower the learning rate, "
                 "or look at these rows."
@@ -157,6 +157,14 @@ class Loop:
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         return mean
+
+    @torch.no_grad()
+    def _odd(self, model: nn.Module, places: list[int]) -> list[int]:
+        """Those rows of a step whose own loss is no number; all of them if that tells nothing."""
+        model.eval()
+        losses = {place: self.recipe.loss(model, self.recipe.batch([self.rows[place]])) for place in places}
+        odd = [place for place, loss in losses.items() if not bool(torch.isfinite(loss))]
+        return odd or places
 
     def _together(self, model: nn.Module, last: bool) -> Any:
         """Processes exchange gradients once a step, with the last batch."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from mmdemo import catalog
 from mmdemo.errors import Unsupported
+from mmdemo.folders import PREFIX
 from mmdemo.runtime.backends import checkpoint
 from mmdemo.runtime.sources import Progress, fetch
 from mmdemo.settings import Settings
@@ -47,11 +48,8 @@ def base_of(name: str, settings: Settings, report: Callable[[Progress], None] = 
     Raises:
         UnknownName, WeightsError, Cancelled: as fetching raises them.
     """
-    run = Path(name).expanduser() / RESULT
-    own = name not in catalog.MODELS and (run / "config.json").is_file()
-    place = run if own else Path(name).expanduser()
-    if own or (name not in catalog.MODELS and (place / "config.json").is_file()):
-        return _of_folder(place.resolve(), settings, report)
+    if name not in catalog.MODELS and (place(name) / "config.json").is_file():
+        return _of_folder(place(name).resolve(), settings, report)
     spec = catalog.get(name)
     found = alone(spec, settings, report)
     parts = {part: fetch(catalog.get(part), settings, report) for part in spec.parts}
@@ -73,6 +71,12 @@ def alone(spec: ModelSpec, settings: Settings, report: Callable[[Progress], None
     folder = fetch(spec, settings, report)
     packed = sorted(folder.glob("*.gguf"))
     return Base(spec, folder, {}, packed[0].name if packed and not any(folder.glob("*.safetensors")) else "")
+
+
+def place(name: str) -> Path:
+    """The folder that a path means: of a run's, that of what it learned."""
+    whole = Path(name.removeprefix(PREFIX)).expanduser()
+    return whole / RESULT if (whole / RESULT / "config.json").is_file() else whole
 
 
 def _of_folder(folder: Path, settings: Settings, report: Callable[[Progress], None]) -> Base:

@@ -260,7 +260,9 @@ def settled(options: TrainOptions, kind: type[Recipe]) -> TrainOptions:
     Raises:
         UnknownName: the task cannot be learned by this method.
     """
-    method = next(iter(kind.methods)) if options.method == "auto" else options.method
+    method = options.method
+    if method == "auto":
+        method = kind.usual(models.place(options.model)) or next(iter(kind.methods))
     if method not in kind.methods:
         raise UnknownName("method of this task", method, kind.methods)
     return replace(options, model=options.model or kind.starter, method=method)

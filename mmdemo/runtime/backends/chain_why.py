@@ -67,9 +67,16 @@ def explain(
             ids = model.generate(**arguments, max_new_tokens=WORDS, do_sample=False, **search)
         said = tokenizer.decode(ids[0], skip_special_tokens=True)
         raw = said if not answer or answer in (sentence(said), said.strip()) else answer
-        reasons = fusion_why.reasons(model, tokenizer.backend_tokenizer, features, raw, MOST)
+        reasons = fusion_why.reasons(model, tokenizer.backend_tokenizer, features, raw, room(model.config))
         seen = sights(model.config, arguments, one, fusion_why.tokens(tokenizer.backend_tokenizer, raw))
         yield Explained(answer or sentence(said), reasons, seen)
+
+
+def room(config: Any) -> int:
+    """Tokens of an answer that fit into the language model behind what it is given, at most `MOST`."""
+    text = config.text_config
+    most = getattr(text, "max_position_embeddings", None) or getattr(text, "n_positions", None) or MOST
+    return min(MOST, int(most) - check.prefix(config) - 1)
 
 
 def encoded(model: FusionModel, arguments: Mapping[str, Any]) -> dict[str, Any]:

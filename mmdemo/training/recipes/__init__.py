@@ -15,6 +15,8 @@ RECIPES: dict[str, str] = {
     "token-classification": "mmdemo.training.recipes.token_classification:TokenClassification",
     "automatic-speech-recognition": "mmdemo.training.recipes.speech:SpeechRecognition",
     "image-to-text": "mmdemo.training.recipes.image_to_text:ImageToText",
+    "video-text-to-text": "mmdemo.training.recipes.video_to_text:VideoToText",
+    "audio-text-to-text": "mmdemo.training.recipes.audio_to_text:AudioToText",
     "image-classification": "mmdemo.training.recipes.image_classification:ImageClassification",
     "audio-classification": "mmdemo.training.recipes.audio_classification:AudioClassification",
     "text-image-retrieval": "mmdemo.training.recipes.retrieval:PictureRetrieval",

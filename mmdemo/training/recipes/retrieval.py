@@ -23,7 +23,7 @@ from mmdemo.training import metrics, models
 from mmdemo.training.features import Features
 from mmdemo.training.recipes import hearing
 from mmdemo.training.recipes.base import Batch, Example, Given, Recipe
-from mmdemo.training.recipes.image_to_text import picture
+from mmdemo.training.recipes.seeing import picture
 
 READER = "all-minilm-l6-v2"
 """The key of the encoder of the sentences."""

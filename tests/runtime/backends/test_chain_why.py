@@ -43,7 +43,8 @@ def test_what_a_chain_needs_is_what_its_encoders_read() -> None:
     assert chain_why.needs(config()) == {"vision": 3, "audio": 1, "text": 1}
 
 
-def test_what_it_says_now_and_what_it_is_said_to_have_said_are_explained() -> None:
+def test_what_it_says_now_and_what_it_is_said_to_have_said_are_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chain_why, "WORDS", 20)
     model = model_of(config())
     search = {"num_beams": 2, "pad_token_id": 0}
     (own,) = chain_why.explain(model, TOKENIZER, [(given(), arguments())], "", search, 1)

@@ -12,8 +12,9 @@ from mmdemo import folders
 from mmdemo.errors import WeightsError
 from mmdemo.fusion.aligned import Aligned
 from mmdemo.runtime import backends
+from mmdemo.runtime.aligning import Aligner
 from mmdemo.runtime.backends.towers import TowersBackend
-from mmdemo.runtime.base import Aligner, Load
+from mmdemo.runtime.base import Load
 from tests.training import toys
 
 
