@@ -25,7 +25,13 @@ from mmdemo.ui.i18n import label, language_of, say
 from mmdemo.ui.inputs import Area, Look, drop_area
 from mmdemo.ui.run_view import RunView
 
-TASK = "image-to-text"
+TASKS = {
+    "image-to-text": "image-to-text",
+    "video-text-to-text": "video-text-to-text",
+    "audio-text-to-text": "audio-text-to-text",
+    "automatic-speech-recognition": "audio-text-to-text",
+}
+"""What data are good for → what a chain learns of them; of data that fit several the first."""
 
 
 class ChainTraining:
@@ -47,6 +53,7 @@ class ChainTraining:
             elem_classes=["mm-option"],
         )  # fmt: skip
         self.data = gr.Textbox("", visible=False, elem_id="mm-compose-data")
+        self.task = gr.Textbox("", visible=False, elem_id="mm-compose-task")
         self.minutes = gr.Number(
             0, label=label("chain_minutes"), info=label("chain_minutes_why"), minimum=0, elem_id="mm-compose-minutes",
             elem_classes=["mm-option"],
@@ -70,12 +77,12 @@ class ChainTraining:
 
     def wired(self) -> list[Any]:
         """Listeners after which there may be new models."""
-        read = [self.area.drop, self.sets, self.data, self.found, *self.bench.outputs]
+        read = [self.area.drop, self.sets, self.data, self.task, self.found, *self.bench.outputs]
         started = [self.found, *self.bench.outputs, *self.view.outputs]
         return [
             listen(self.area.drop.upload, self.dropped, [self.area.drop], read),
             listen(self.sets.input, self.picked, [self.sets], read),
-            listen(self.go.click, self.start, [self.model, self.data, self.minutes], started),
+            listen(self.go.click, self.start, [self.model, self.data, self.task, self.minutes], started),
         ]
 
     def own_sets(self) -> Any:
@@ -115,13 +122,16 @@ class ChainTraining:
             path, dataset, report = got[0]
             updates: Updates = {self.area.drop: None, self.found: data_cards.found(dataset, report, language)}
             updates |= {self.data: str(path), self.sets: gr.update(choices=uploads.own(settings), visible=True)}
-            fits = TASK in data_cards.tasks_of(report)
+            fits = [TASKS[task] for task in report.tasks if task in TASKS]
+            updates[self.task] = fits[0] if fits else ""
             count = f"{len(dataset.rows):,}"
             return State(updates, words=say("chain_data_ready" if fits else "chain_data_unfit", language, count=count))
 
         yield from self.bench.serve(request, make, got.append, show)
 
-    def start(self, model: str | None, data: str, minutes: float | None, request: gr.Request) -> Iterator[Updates]:
+    def start(
+        self, model: str | None, data: str, task: str, minutes: float | None, request: gr.Request
+    ) -> Iterator[Updates]:
         """Put a training of the chain in the queue, and show it."""
         language = language_of(request)
         try:
@@ -129,7 +139,9 @@ class ChainTraining:
                 raise InputError("There is no chain to train yet: compose one first.")
             if not data:
                 raise InputError("There are no data to train on yet: drop them first, or choose a set that is there.")
-            options = TrainOptions(task=TASK, data=data, model=model.removeprefix(PREFIX), minutes=float(minutes or 0))
+            options = TrainOptions(
+                task=task or "image-to-text", data=data, model=model.removeprefix(PREFIX), minutes=float(minutes or 0)
+            )
             job = submit.training(options, self.context.studio.jobs)
         except StudioError as error:
             yield self.bench.refuse(sentence(error, language, "the tab compose"))

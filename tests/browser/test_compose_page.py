@@ -1,4 +1,4 @@
-"""A model composed in the browser from fresh parts; and search by text without a model."""
+"""A model composed in the browser from fresh parts, trained there, used and asked why; search without a model."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def squares(tmp_path: Path) -> Path:
 def tidied(home: Path) -> Iterator[None]:
     """What was composed and dropped here is gone for the tests that follow."""
     yield
-    for name in ("chains", "datasets"):
+    for name in ("chains", "datasets", "runs"):
         shutil.rmtree(home / name, ignore_errors=True)
 
 
@@ -48,9 +48,7 @@ def pick(page: Any, field: str, name: str) -> None:
 
 
 @pytest.mark.usefixtures("tidied")
-def test_a_chain_is_drawn_and_composed_and_without_two_towers_the_page_says_how_to_get_them(
-    page: Any, squares: Path
-) -> None:
+def test_a_chain_is_drawn_composed_trained_used_and_explained(page: Any, squares: Path) -> None:
     page.get_by_role("tab", name="Compose").click()
     diagram = page.locator("#mm-compose-diagram")
     diagram.get_by_text("81 × 576").wait_for(timeout=LONG)
@@ -69,6 +67,17 @@ def test_a_chain_is_drawn_and_composed_and_without_two_towers_the_page_says_how_
     page.locator("#mm-chain_data-status").get_by_text("24 rows are ready").wait_for(timeout=LONG)
     page.get_by_role("tab", name="Search by text").click()
     page.locator("#mm-align-none").get_by_text("Train tab").wait_for()
-    page.get_by_role("tab", name="Describe").click()
-    page.locator("#mm-describe-model input").click()
-    page.get_by_role("option", name="tiny eyes").wait_for()
+    page.get_by_role("tab", name="Build a model").click()
+    minutes = page.locator("#mm-compose-minutes input")
+    minutes.fill("0.1")
+    minutes.press("Tab")
+    page.locator("#mm-compose-train").click()
+    page.locator("#mm-compose-report .mm-verdict").wait_for(timeout=LONG)
+    page.locator("#mm-compose-use").click()
+    page.locator("#mm-describe-drop input[type=file]").set_input_files(squares.with_name("one.png"))
+    page.locator("#mm-describe-status").get_by_text("Done in").wait_for(timeout=LONG)
+    assert "squares" in page.locator("#mm-describe-model input").input_value(), (
+        "what was trained, not what was composed"
+    )
+    page.get_by_role("button", name="Why this answer").click()
+    page.locator("#mm-describe-why-shown [data-mm-panel]:visible .mm-heat").wait_for(timeout=LONG)
