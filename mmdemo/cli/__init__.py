@@ -4,6 +4,7 @@
     python -m mmdemo caption    FILE… [options] [--format srt|vtt|json|txt] [-o OUT] [--json]
     python -m mmdemo transcribe FILE… [options] [--format srt|vtt|json|txt] [-o OUT] [--json]
     python -m mmdemo why        FILE… [--answer TEXT] [options] [-o OUT] [--json]
+    python -m mmdemo align      FILE… --model FOLDER --texts "one a line" [-o OUT] [--json]
     python -m mmdemo speak      TEXT -o OUT.wav [options] [--json]
     python -m mmdemo models     list|fetch|prepare|remove [KEY…] [--starter] [--json]
     python -m mmdemo models     search WORDS [--task TASK] [--json]

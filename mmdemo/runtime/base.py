@@ -223,6 +223,20 @@ class Embedder(Protocol):
         """One vector of length 1 for each text, (texts, width); their dot products are cosine similarities."""
 
 
+@runtime_checkable
+class Aligner(Protocol):
+    """A model of two towers, with one space for files and sentences."""
+
+    hears: bool
+    """Whether its files are recordings; else they are pictures."""
+
+    def place_media(self, media: Sequence[Any]) -> NDArray[np.float32]:
+        """Pictures, RGB, or `Audio` → (files, size), of length 1."""
+
+    def place_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """(texts, size), of length 1; dot products with `place_media` say what belongs together."""
+
+
 @dataclass(frozen=True)
 class Clip:
     """A stretch of speech to transcribe, at most 30 s; `source` counts the files of the call."""

@@ -70,6 +70,10 @@ class TrainOptions:
     frozen_encoder: bool = option(
         True, "Frozen encoder", "The part that sees or hears stays as it is; what it computes is kept, which is faster."
     )
+    contrastive: str = option(
+        "info-nce", "Contrastive loss", "Of retrieval: each row against all others, or each pair by itself.",
+        choices=("info-nce", "siglip"),
+    )  # fmt: skip
     language: str = option("", "Language", "Of the speech, where the data do not say.", language=True)
     device: str = option("auto", "Device", "auto, cpu, cuda or mps.", choices=("auto", "cpu", "cuda", "mps"))
 

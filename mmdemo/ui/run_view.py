@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,28 +32,38 @@ USED = ("describe", "transcribe")
 class RunView:
     """One training at a time; which one is chosen from all of them."""
 
-    def __init__(self, context: Context) -> None:
-        """Place it here."""
-        self.context = context
+    def __init__(self, context: Context, tab: str = "train", fits: Callable[[Job], bool] = lambda job: True) -> None:
+        """Place it here.
+
+        Args:
+            tab: begins the names of its components.
+            fits: whether a training is one of those that are shown here.
+        """
+        self.context, self._fits = context, fits
         self.runs = gr.Dropdown(
-            [], label=label("run"), visible=False, filterable=False, elem_id="mm-train-runs", elem_classes=["mm-option"]
+            [],
+            label=label("run"),
+            visible=False,
+            filterable=False,
+            elem_id=f"mm-{tab}-runs",
+            elem_classes=["mm-option"],
         )
-        self.head = gr.HTML("", js_on_load=PRESSED, elem_classes=["mm-flat"], elem_id="mm-train-head")
-        self.problem = gr.HTML("", elem_classes=["mm-flat"], elem_id="mm-train-problem")
+        self.head = gr.HTML("", js_on_load=PRESSED, elem_classes=["mm-flat"], elem_id=f"mm-{tab}-head")
+        self.problem = gr.HTML("", elem_classes=["mm-flat"], elem_id=f"mm-{tab}-problem")
         with gr.Row(elem_classes=["mm-take"], visible=False) as self.done:
-            self.use = gr.Button(label("use_here"), size="sm", elem_classes=["mm-action"], elem_id="mm-train-use")
+            self.use = gr.Button(label("use_here"), size="sm", elem_classes=["mm-action"], elem_id=f"mm-{tab}-use")
             self.form = gr.Dropdown(
                 [(label(f"form_{form}"), form) for form in FORMS], value=FORMS[0], label=label("take_form"),
-                show_label=False, container=False, filterable=False, min_width=200, elem_id="mm-train-form",
+                show_label=False, container=False, filterable=False, min_width=200, elem_id=f"mm-{tab}-form",
             )  # fmt: skip
-            self.pack = gr.Button(label("pack"), size="sm", elem_classes=["mm-action"], elem_id="mm-train-pack")
+            self.pack = gr.Button(label("pack"), size="sm", elem_classes=["mm-action"], elem_id=f"mm-{tab}-pack")
             self.zip = gr.DownloadButton(
-                label("packed"), size="sm", visible=False, elem_classes=["mm-action"], elem_id="mm-train-zip"
+                label("packed"), size="sm", visible=False, elem_classes=["mm-action"], elem_id=f"mm-{tab}-zip"
             )
-        self.bench = Bench(context, "export", lasting=False)
-        self.report = gr.HTML("", elem_classes=["mm-flat"], elem_id="mm-train-report")
-        self.curves = Curves()
-        self.samples = gr.HTML("", elem_classes=["mm-flat"], elem_id="mm-train-samples")
+        self.bench = Bench(context, "export" if tab == "train" else f"export_{tab}", lasting=False)
+        self.report = gr.HTML("", elem_classes=["mm-flat"], elem_id=f"mm-{tab}-report")
+        self.curves = Curves(tab)
+        self.samples = gr.HTML("", elem_classes=["mm-flat"], elem_id=f"mm-{tab}-samples")
         self.seen = gr.State(())
         self.timer = gr.Timer(BEAT, active=False)
         self.timer.tick(self.look, [self.runs, self.seen], self.outputs, **quiet())
@@ -103,7 +113,7 @@ class RunView:
         """
         jobs = self.context.studio.jobs
         try:
-            trainings = [job for job in jobs.all() if job.kind == KIND]
+            trainings = [job for job in jobs.all() if job.kind == KIND and self._fits(job)]
         except StudioError as error:
             return {self.problem: parts.error(sentence(error, language, "the list of jobs")), self.timer: gr.skip()}
         if not trainings:

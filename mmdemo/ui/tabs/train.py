@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 
 from mmdemo import catalog, datasets
-from mmdemo.datasets.report import Report, examined
+from mmdemo.datasets.report import Report
 from mmdemo.datasets.rows import Dataset
 from mmdemo.errors import InputError, StudioError
 from mmdemo.runtime.sources.base import Progress
@@ -26,8 +26,6 @@ from mmdemo.ui.rows import Rows
 from mmdemo.ui.run_view import RunView
 from mmdemo.ui.trials_view import TrialsView
 
-LOOK = 8.0
-"""Seconds that are spent on opening a data set's media."""
 BASES: dict[str, tuple[str, ...]] = {
     "text-classification": ("embed", "talk"),
     "token-classification": ("embed", "talk"),
@@ -35,6 +33,8 @@ BASES: dict[str, tuple[str, ...]] = {
     "image-to-text": ("describe",),
     "image-classification": ("classify",),
     "audio-classification": ("transcribe",),
+    "text-image-retrieval": ("classify",),
+    "text-audio-retrieval": ("transcribe",),
     "text-generation": ("talk",),
 }
 """What a model must be able to do so that a task can begin with it."""
@@ -149,11 +149,7 @@ class Train:
         got: list[tuple[Path, Dataset, Report]] = []
 
         def make(run: Any) -> Iterator[Any]:
-            yield Progress("Reading the data")
-            path = where()
-            dataset = datasets.read(path, settings)
-            yield Progress("Checking the data")
-            yield path, dataset, examined(dataset, settings, seconds=LOOK, cancelled=run.stop.is_set)
+            return uploads.reading(where, settings, run.stop.is_set)
 
         def show(last: bool) -> State:
             if not got:
