@@ -99,7 +99,11 @@ def opened(automodel: Any, base: Base, **options: Any) -> Any:
 
     checkpoint.check_format(base.folder, base.spec.title)
     checkpoint.quiet()
-    packed = {"gguf_file": base.gguf} if base.gguf else {"use_safetensors": True}
+    packed: dict[str, Any] = {"use_safetensors": True}
+    if base.gguf:  # what is unpacked so counts as packed no more, and can be saved
+        from transformers import GgufConfig
+
+        packed = {"gguf_file": base.gguf, "quantization_config": GgufConfig(dequantize=True)}
 
     def load() -> Any:
         return automodel.from_pretrained(
