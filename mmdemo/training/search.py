@@ -32,7 +32,8 @@ from mmdemo.training import checkpoints, config, data, ranges, recipes, search_c
 from mmdemo.training.config import TrainOptions
 from mmdemo.training.events import Events, Listener
 from mmdemo.training.loop import MANY, Diverged, Stopped
-from mmdemo.training.run import Run, settled, told
+from mmdemo.training.models import settled
+from mmdemo.training.run import Run, told
 from mmdemo.training.search_config import STUDY_FILE, SearchOptions
 
 FOLDER = "trials"
