@@ -69,7 +69,7 @@ def run(command: argparse.ArgumentParser, arguments: argparse.Namespace, stdout:
             command.error(f"{folder} holds a run already: choose another folder, or --resume it")
         config.write(options, folder)
     reporter = Reporter()
-    from mmdemo.training.run import STOPPED
+    from mmdemo.training.ending import STOPPED
     from mmdemo.training.run import run as train
 
     with stopping() as stop:

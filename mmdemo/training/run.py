@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import platform
 import shutil
@@ -23,12 +22,11 @@ from mmdemo.settings import Settings
 from mmdemo.training import ballot, compare, config, data, models, plan, recipes
 from mmdemo.training.checkpoints import State, synchronise
 from mmdemo.training.config import TrainOptions
+from mmdemo.training.ending import told
 from mmdemo.training.events import Events, Listener
-from mmdemo.training.loop import Loop, Stopped, seed
+from mmdemo.training.loop import Loop, seed
 from mmdemo.training.recipes.base import Given, Recipe
 
-DONE, FAILED, STOPPED = 0, 1, 75
-"""Exit statuses; 75 as sysexits.h has it: try again later."""
 BEFORE_FILE, BEFORE_OTHERS, REPORT_FILE = "before.json", "before-others.json", "report.json"
 SAMPLES = 3
 """Answers that are shown at each evaluation."""
@@ -49,28 +47,6 @@ def run(
     main = PartialState(cpu=_wants_cpu(folder)).is_main_process
     events = Events(folder, listener, silent=not main)
     return told(folder, events, lambda: Run(folder, settings or Settings.load(), events, stopping).whole())
-
-
-def told(folder: Path, events: Events, work: Callable[[], None]) -> int:
-    """Do some work in a folder; what went wrong is the last event. The exit status."""
-    try:
-        work()
-    except (Stopped, Cancelled):
-        events("stopped", message="Stopped; the same command goes on from here.")
-        return STOPPED
-    except StudioError as error:
-        events("failed", message=str(error))
-        return FAILED
-    except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        why = f"The disk of {folder} is full: free some, then go on." if full else f"{folder} cannot be used: {error}."
-        events("failed", message=why)
-        return FAILED
-    except Exception as error:
-        said = str(error).strip().split("\n")[0][:300]
-        events("failed", message=f"The run broke off ({type(error).__name__}: {said}); its log says more.")
-        raise
-    return DONE
 
 
 def _wants_cpu(folder: Path) -> bool:

@@ -64,7 +64,7 @@ def _number(value: Any) -> str:
     return f"{value:.3f}" if isinstance(value, int | float) else "–"
 
 
-def _scores(report: Report, language: str) -> str:
+def _scores(report: Report, language: str, explained: bool = True) -> str:
     """Each score before and after, and the interval that the difference lies in."""
     names = [*(report.get("after") or {}).get("metrics", {})]
     rows = ""
@@ -86,7 +86,7 @@ def _scores(report: Report, language: str) -> str:
     return (
         f'<div class="mm-scroll" tabindex="0" role="region" aria-label="{title}"><table class="mm-table">'
         f"<thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
-        f'<p class="mm-from">{escape(say("interval_why", language))}</p>'
+        + (f'<p class="mm-from">{escape(say("interval_why", language))}</p>' if explained else "")
     )
 
 
@@ -102,7 +102,8 @@ def _also(report: Report, language: str) -> str:
     words, looks = say(key, language, count=other.get("rows", 0)), key.replace("also_", "verdict-")
     return (
         f'<h3 class="mm-head">{escape(title)}</h3><p class="mm-verdict mm-{looks}">'
-        f'<span aria-hidden="true">{mark}</span> <strong>{escape(words)}</strong></p>{_scores(other, language)}'
+        f'<span aria-hidden="true">{mark}</span> <strong>{escape(words)}</strong></p>'
+        f"{_scores(other, language, explained=False)}"
     )
 
 
