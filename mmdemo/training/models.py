@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmdemo import catalog
-from mmdemo.errors import Unsupported
+from mmdemo.errors import UnknownName, Unsupported
 from mmdemo.runtime.backends import checkpoint
 from mmdemo.runtime.sources import Progress, fetch
 from mmdemo.settings import Settings
@@ -18,6 +18,7 @@ from mmdemo.specs import ModelSpec
 
 if TYPE_CHECKING:
     from mmdemo.training.config import TrainOptions
+    from mmdemo.training.recipes.base import Recipe
 
 RESULT = "model"
 """The folder of a run with what it learned."""
@@ -148,6 +149,18 @@ def adapted(model: Any, options: TrainOptions, targets: Sequence[str] | str, tas
     with warnings.catch_warnings():  # peft asks transformers for a property by its old name
         warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated")
         return get_peft_model(model, chosen)
+
+
+def settled(options: TrainOptions, kind: type[Recipe]) -> TrainOptions:
+    """The options with the recipe's own model and method where none is named.
+
+    Raises:
+        UnknownName: the task cannot be learned by this method.
+    """
+    method = next(iter(kind.methods)) if options.method == "auto" else options.method
+    if method not in kind.methods:
+        raise UnknownName("method of this task", method, kind.methods)
+    return replace(options, model=options.model or kind.starter, method=method)
 
 
 def check_method(method: str, device: str) -> None:
