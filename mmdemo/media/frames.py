@@ -51,7 +51,7 @@ def frames(path: Path, rate: float, offset: float = 0.0) -> Iterator[Frame]:
         rate: mean frames a second, 0 if unknown.
         offset: seconds at which the picture begins; OpenCV counts from there.
     """
-    capture = _opened(path)
+    capture = opened(path)
     rate = rate if 0 < rate < 1000 else 25.0
     time = offset - 1 / rate
     looked = -float("inf")
@@ -74,7 +74,7 @@ def frames(path: Path, rate: float, offset: float = 0.0) -> Iterator[Frame]:
         capture.release()
 
 
-def _opened(path: Path) -> cv2.VideoCapture:
+def opened(path: Path) -> cv2.VideoCapture:
     """The file in OpenCV's FFmpeg, held to what `containers.open_media` may open: no playlist, no address."""
     # OpenCV has no argument for FFmpeg's options: it reads this variable each time it opens a file.
     os.environ["OPENCV_FFMPEG_CAPTURE_OPTIONS"] = "|".join(f"{name};{value}" for name, value in ALLOWED.items())

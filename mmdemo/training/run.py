@@ -8,7 +8,7 @@ import platform
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from mmdemo.errors import Cancelled, StudioError, UnknownName
 from mmdemo.runtime import device
 from mmdemo.settings import Settings
 from mmdemo.training import compare, config, data, models, plan, recipes
-from mmdemo.training.checkpoints import synchronise
+from mmdemo.training.checkpoints import State, synchronise
 from mmdemo.training.config import TrainOptions
 from mmdemo.training.events import Events, Listener
 from mmdemo.training.loop import Loop, Stopped, seed
@@ -48,8 +48,13 @@ def run(
 
     main = PartialState(cpu=_wants_cpu(folder)).is_main_process
     events = Events(folder, listener, silent=not main)
+    return told(folder, events, lambda: Run(folder, settings or Settings.load(), events, stopping).whole())
+
+
+def told(folder: Path, events: Events, work: Callable[[], None]) -> int:
+    """Do some work in a folder; what went wrong is the last event. The exit status."""
     try:
-        Run(folder, settings or Settings.load(), events, stopping).whole()
+        work()
     except (Stopped, Cancelled):
         events("stopped", message="Stopped; the same command goes on from here.")
         return STOPPED
@@ -76,6 +81,15 @@ def _wants_cpu(folder: Path) -> bool:
         return True  # it will be said
 
 
+@dataclass(frozen=True)
+class Ready:
+    """What a run needs before it learns: everything is read, loaded and encoded."""
+
+    recipe: Recipe
+    parts: data.Parts
+    accelerator: Any
+
+
 class Run:
     """One run, in this process."""
 
@@ -90,6 +104,28 @@ class Run:
 
     def whole(self) -> None:
         """Everything, in its order."""
+        ready = self._ready()
+        began = time.monotonic()
+        before = self._before(ready.recipe, ready.parts.final)
+        measuring = time.monotonic() - began
+        state = self._learn(ready, before, 2 * measuring)
+        if ready.accelerator.is_main_process:
+            self._finish(ready.recipe, ready.parts.final, before, state.step)
+        ready.accelerator.wait_for_everyone()
+
+    def trial(self, reached: Callable[[float, float], None]) -> float | None:
+        """Learn only: nothing is measured before or in the end, and no model is written.
+
+        Args:
+            reached: told after each evaluation of the epochs so far and the score; what it raises ends the run.
+
+        Returns:
+            The best score on the held-out rows; None if there were none.
+        """
+        return self._learn(self._ready(), {}, 0.0, reached).best
+
+    def _ready(self) -> Ready:
+        """Read the data, load the model, and compute what frozen parts make of the rows."""
         from accelerate import Accelerator
 
         kind = recipes.get(self.options.task)
@@ -108,24 +144,40 @@ class Run:
         base = models.base_of(self.options.model, self.settings)
         recipe = kind(Given(self.options, base, self.settings, str(accelerator.device), parts.train, self.note))
         recipe.prepare((*parts.train, *parts.held, *(() if parts.final is parts.held else parts.final)), self._progress)
-        began = time.monotonic()
-        before = self._before(recipe, parts.final)
-        measuring = time.monotonic() - began
+        return Ready(recipe, parts, accelerator)
+
+    def _learn(
+        self,
+        ready: Ready,
+        before: dict[str, str],
+        measuring: float,
+        reached: Callable[[float, float], None] = lambda epochs, score: None,
+    ) -> State:
+        """Decide what to do, and take the steps that are left.
+
+        Args:
+            before: answers to show beside the new ones, by origin.
+            measuring: seconds that measuring takes besides.
+        """
+        recipe, accelerator = ready.recipe, ready.accelerator
         chosen = plan.read(self.folder)
         if chosen is None:
-            spent = time.monotonic() - self.began + 2 * measuring
-            chosen = plan.decide(self.options, recipe, parts.train, accelerator.num_processes, spent, self.note)
+            spent = time.monotonic() - self.began + measuring
+            chosen = plan.decide(self.options, recipe, ready.parts.train, accelerator.num_processes, spent, self.note)
             if accelerator.is_main_process:
                 plan.write(chosen, self.folder)
-        held = data.some(parts.held, self.options.evaluate_rows, self.options.seed)
-        loop = Loop(
-            recipe, parts.train, chosen, self.folder, self.events, accelerator,
-            (lambda step: self._evaluate(recipe, held, before, step)) if held else None, self.stopping,
-        )  # fmt: skip
-        state = loop.run()
-        if accelerator.is_main_process:
-            self._finish(recipe, parts.final, before, state.step)
-        accelerator.wait_for_everyone()
+        held = data.some(ready.parts.held, self.options.evaluate_rows, self.options.seed)
+        per_epoch = chosen.per_epoch
+
+        def evaluate(step: int) -> float:
+            score = self._evaluate(recipe, held, before, step)
+            reached(step / per_epoch, score)
+            return score
+
+        return Loop(
+            recipe, ready.parts.train, chosen, self.folder, self.events, accelerator, evaluate if held else None,
+            self.stopping,
+        ).run()  # fmt: skip
 
     def _progress(self, done: int, total: int) -> None:
         if self.stopping():

@@ -19,11 +19,12 @@ import gradio as gr
 from mmdemo import tasks
 from mmdemo.options import meta
 from mmdemo.training.config import TrainOptions
+from mmdemo.training.search_config import SearchOptions
 
 COOKIE = "mmdemo_language"
 LANGUAGES = ("en", "zh")
-TRAIN = "train"
-FORMS = (*tasks.TASKS, TRAIN)
+TRAIN, TRIALS = "train", "trials"
+FORMS = (*tasks.TASKS, TRAIN, TRIALS)
 """Names of options that are a form on the page."""
 
 
@@ -57,7 +58,8 @@ def option_label(task: str, field: str, part: str) -> gr.I18nData:
 
 def options_of(name: str) -> type[Any]:
     """The options dataclass of one of `FORMS`."""
-    return TrainOptions if name == TRAIN else tasks.get(name).options
+    own: dict[str, type[Any]] = {TRAIN: TrainOptions, TRIALS: SearchOptions}
+    return own.get(name) or tasks.get(name).options
 
 
 def option_words(task: str) -> dict[str, str]:

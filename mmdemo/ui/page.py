@@ -76,7 +76,7 @@ def build(studio: Studio) -> gr.Blocks:
                     listener.then(drawer.look, drawer.seen, drawer.outputs, **quiet())
 
         training = next(tab for tab in tabs if isinstance(tab, Train))
-        drawer.list.select(training.show, None, [places, *training.view.outputs], **quiet())
+        drawer.list.select(training.show, None, [places, *training.outputs], **quiet())
 
         def use(run: str) -> dict[Any, Any]:
             """Choose a tuned model where it can be used, and go there."""

@@ -45,7 +45,7 @@ def facts(said: History, language: str) -> str:
     return f'<p class="mm-from">{escape(" · ".join(lines))}</p>' if lines else ""
 
 
-SPLITS = ("train", "validation", "test", "final")
+SPLITS = ("train", "validation", "test", "final", "trial")
 
 
 def last(said: History) -> dict[str, Event]:

@@ -14,6 +14,7 @@ from mmdemo.errors import StudioError, UnknownName
 from mmdemo.jobs import Job
 from mmdemo.jobs.job import WAITING
 from mmdemo.runtime.sources.base import Progress
+from mmdemo.training import submit
 from mmdemo.ui import parts, reports, run_cards
 from mmdemo.ui.bench import Bench, Context, State, Updates, sentence
 from mmdemo.ui.curves import Curves
@@ -21,7 +22,7 @@ from mmdemo.ui.handlers import PRESSED, private, quiet
 from mmdemo.ui.i18n import label, language_of, say
 from mmdemo.ui.taking import FORMS, forms, taken
 
-KIND = "train"
+KIND = submit.TRAIN
 BEAT = 2.0
 """Seconds between two looks at a training that runs or waits."""
 USED = ("describe", "transcribe")
@@ -116,7 +117,7 @@ class RunView:
         }
         if now == seen:
             return updates
-        choices = [(f"{one.title} · {_when(one)}", one.id) for one in trainings]
+        choices = [(f"{one.title} · {when(one)}", one.id) for one in trainings]
         report = reports.read(job.folder)
         offered = forms(job) if job.state == "done" else []
         updates |= {
@@ -168,5 +169,6 @@ def key(job: Job) -> str:
     return f"{folders.PREFIX}{(job.folder / folders.TUNED).resolve()}"
 
 
-def _when(job: Job) -> str:
+def when(job: Job) -> str:
+    """When it was asked for."""
     return time.strftime("%Y-%m-%d %H:%M", time.localtime(job.created))

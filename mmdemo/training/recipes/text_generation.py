@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,7 @@ class TextGeneration(Recipe):
             if method == "qlora"
             else models.opened(AutoModelForCausalLM, given.base)
         )
+        self.keeps = "logits_to_keep" in inspect.signature(model.forward).parameters
         if self.tokenizer.pad_token_id is None:
             self.tokenizer.pad_token = self.tokenizer.eos_token
         if method in ("lora", "qlora"):
@@ -115,9 +117,18 @@ class TextGeneration(Recipe):
         return int((batch["labels"][:, 1:] != IGNORED).sum())
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
-        """Cross-entropy of each token of the answers after those before it."""
-        logits = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], use_cache=False).logits
-        return cross_entropy(logits[:, :-1], batch["labels"][:, 1:], self.options.label_smoothing)
+        """Cross-entropy of each token of the answers after those before it.
+
+        A vocabulary is wide: only places where some row has an answer's token are given scores.
+        """
+        labels = batch["labels"][:, 1:]
+        places = (labels != IGNORED).any(0).nonzero().flatten()
+        given = {name: batch[name] for name in ("input_ids", "attention_mask")}
+        if self.keeps:
+            logits = model(**given, use_cache=False, logits_to_keep=places).logits
+        else:
+            logits = model(**given, use_cache=False).logits[:, places]
+        return cross_entropy(logits, labels[:, places], self.options.label_smoothing)
 
     @torch.inference_mode()
     def predict(self, rows: Sequence[Row]) -> list[str]:
