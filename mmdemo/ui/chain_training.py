@@ -113,7 +113,7 @@ class ChainTraining:
             if not got:
                 return State({self.area.drop: None} if last else {})
             path, dataset, report = got[0]
-            updates: Updates = {self.area.drop: None, self.found: data_cards.found(dataset, report, settings, language)}
+            updates: Updates = {self.area.drop: None, self.found: data_cards.found(dataset, report, language)}
             updates |= {self.data: str(path), self.sets: gr.update(choices=uploads.own(settings), visible=True)}
             fits = TASK in data_cards.tasks_of(report)
             count = f"{len(dataset.rows):,}"

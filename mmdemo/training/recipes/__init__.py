@@ -15,6 +15,7 @@ RECIPES: dict[str, str] = {
     "token-classification": "mmdemo.training.recipes.token_classification:TokenClassification",
     "automatic-speech-recognition": "mmdemo.training.recipes.speech:SpeechRecognition",
     "image-to-text": "mmdemo.training.recipes.image_to_text:ImageToText",
+    "image-text-to-text": "mmdemo.training.recipes.image_text_to_text:ImageTextToText",
     "image-classification": "mmdemo.training.recipes.image_classification:ImageClassification",
     "audio-classification": "mmdemo.training.recipes.audio_classification:AudioClassification",
     "text-image-retrieval": "mmdemo.training.recipes.retrieval:PictureRetrieval",

@@ -31,6 +31,7 @@ BASES: dict[str, tuple[str, ...]] = {
     "token-classification": ("embed", "talk"),
     "automatic-speech-recognition": ("transcribe",),
     "image-to-text": ("describe",),
+    "image-text-to-text": ("describe",),
     "image-classification": ("classify",),
     "audio-classification": ("transcribe",),
     "text-image-retrieval": ("classify",),
