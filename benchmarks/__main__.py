@@ -22,6 +22,7 @@ MODULES = {
     "describe": "benchmarks.describe",
     "transcribe": "benchmarks.bench_transcribe",
     "video_memory": "benchmarks.video_memory",
+    "training": "benchmarks.training",
     "language": "benchmarks.language",
     "cold_start": "benchmarks.cold_start",
     "serving": "benchmarks.serving",

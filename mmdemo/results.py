@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -138,3 +139,76 @@ class Speech:
     def seconds(self) -> float:
         """How long it is."""
         return len(self.samples) / self.rate if self.rate else 0.0
+
+
+@dataclass(frozen=True)
+class Nearness:
+    """How near a picture or recording is to each of some texts, as cosines: −1 to 1, higher is nearer."""
+
+    file: str
+    texts: tuple[str, ...]
+    scores: tuple[float, ...]
+    provenance: Provenance
+    done: bool = True
+    error: str = ""
+
+    @property
+    def text(self) -> str:
+        """The nearest text."""
+        return max(zip(self.scores, self.texts, strict=True))[1] if self.scores else ""
+
+
+@dataclass(frozen=True, eq=False)
+class Reason:
+    """Why a model said one word.
+
+    Attributes:
+        text: the word, as it stands in the answer.
+        probability: of the word, given what stands before it.
+        looked: by modality (`vision`, `audio`, `text`), (frames, rows, columns) of the picture or frames, (1, 1, times)
+            of a sound or text: how much each place counts, of 1 over all modalities.
+        without: by modality, the word's probability for the same model that is not given that modality.
+    """
+
+    text: str
+    probability: float
+    looked: Mapping[str, NDArray[np.float32]]
+    without: Mapping[str, float] = field(default_factory=dict)
+
+    def share(self, modality: str) -> float:
+        """How much of the word comes from a modality, of 1."""
+        return float(self.looked[modality].sum())
+
+
+@dataclass(frozen=True, eq=False)
+class Sights:
+    """What a model is given of a file.
+
+    Attributes:
+        pictures: as its encoder reads them, (height, width, 3) each; several of a video.
+        times: of each picture, in seconds from the start of the file; empty for a picture.
+        segments: of each picture, (height, width): numbers from 0, the same for what belongs together.
+        mel: log-mel of the sound, (bands, frames), or None.
+        seconds: how much sound `mel` shows.
+        tokens: the answer as the language model writes it, piece by piece.
+    """
+
+    pictures: tuple[NDArray[np.uint8], ...] = ()
+    times: tuple[float, ...] = ()
+    segments: tuple[NDArray[np.int32], ...] = ()
+    mel: NDArray[np.float32] | None = None
+    seconds: float = 0.0
+    tokens: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """Why a model said what it said of a file, word by word, and what it was given."""
+
+    file: str
+    text: str
+    reasons: tuple[Reason, ...]
+    sights: Sights
+    provenance: Provenance
+    done: bool = True
+    error: str = ""

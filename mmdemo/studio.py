@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mmdemo import catalog, hub_rows, remote_rows, tasks
+from mmdemo import catalog, hub_rows, remote_rows, tasks, trusted_code
 from mmdemo.catalog import ModelSpec
 from mmdemo.chains import Compose
 from mmdemo.errors import Crashed, TooLarge
@@ -139,6 +139,14 @@ class Studio:
 
         return self._fetcher.report(action, stop)
 
+    def trusted(self) -> tuple[str, ...]:
+        """The models whose own code may run, besides those that the settings name. See `trusted_code`."""
+        return trusted_code.allowed(self.settings)
+
+    def trust(self, key: str, on: bool) -> None:
+        """Let a model's own code run, or no longer, from the next time that it is loaded."""
+        (trusted_code.allow if on else trusted_code.forbid)(key, self.settings)
+
     def declare(self, key: str) -> ModelSpec:
         """Give a model of a server, `remote:MODEL@URL`, a row with a name of its own. See `remote_rows.declare`."""
         model, url = remote_rows.parted(key)
@@ -163,7 +171,8 @@ class Studio:
     def chain(self, options: Compose, stop: threading.Event | None = None) -> Iterator[Progress | Chain]:
         """What a chain of these choices looks like, after progress: its parts with their shapes, or why there is none.
 
-        Nothing is fetched, and no weights are read.
+        Nothing is fetched, and no weights are read. It waits for its turn all the same: two threads that import
+        transformers at once get in each other's way.
         """
 
         def action(report: Callable[[Progress | Chain], None], cancelled: Callable[[], bool]) -> None:
@@ -171,13 +180,18 @@ class Studio:
 
             report(composing.chain(options, self.settings, report))
 
-        return self._fetcher.report(action, stop)
+        return self.worker.report(action, stop)
 
-    def compose(self, options: Compose, stop: threading.Event | None = None) -> Iterator[Progress | ModelSpec]:
+    def compose(
+        self, options: Compose, stop: threading.Event | None = None, name: str = ""
+    ) -> Iterator[Progress | ModelSpec]:
         """Compose a chain when its turn comes: progress, then the row of the new model. Absent parts are fetched.
 
+        Args:
+            name: of the new model's folder; empty: after its parts.
+
         Raises:
-            InputError: the parts do not go together.
+            InputError: the parts do not go together, or the name cannot be one.
         """
         stop = stop or threading.Event()
         for key in filter(catalog.MODELS.get, options.chosen.values()):
@@ -188,7 +202,7 @@ class Studio:
             from mmdemo.training import composing
 
             yield Progress("Composing")
-            folder = composing.write(options, composing.place_for(options, self.settings), self.settings)
+            folder = composing.write(options, composing.place_for(options, self.settings, name), self.settings)
             yield catalog.get(str(folder))
 
         yield from self.worker.stream(work, stop, waiting=in_line)

@@ -9,7 +9,7 @@ from typing import Any
 
 from mmdemo.media import subtitles
 from mmdemo.media.records import Result, record
-from mmdemo.results import Description, Speech
+from mmdemo.results import Description, Explanation, Nearness, Speech
 
 FORMATS = ("srt", "vtt", "json", "txt")
 
@@ -26,9 +26,21 @@ def rendered(file: Path, result: Result, form: str) -> str:
     """
     if form == "json":
         return json.dumps(record(result, str(file)), ensure_ascii=False, indent=2) + "\n"
-    if isinstance(result, Description | Speech):
+    if isinstance(result, Explanation):
+        return "".join(f"{text}\n" for text in reasons(result))
+    if isinstance(result, Description | Speech | Nearness):
         return result.text.rstrip("\n") + "\n"
     return subtitles.as_file(result.segments, form)
+
+
+def reasons(result: Explanation) -> list[str]:
+    """A line a word: how likely it is, how much of it each modality counts, how likely it is without."""
+    rows = [("word", "likely", "looked at", "without it")]
+    for one in result.reasons:
+        looked = " ".join(f"{name} {one.share(name):.0%}" for name in one.looked)
+        without = " ".join(f"{name} {value:.0%}" for name, value in one.without.items())
+        rows.append((one.text, f"{one.probability:.0%}", looked, without))
+    return table(rows)
 
 
 def megabytes(count: int) -> str:

@@ -1,4 +1,4 @@
-"""The commands `describe`, `caption` and `transcribe`: files in, results out as each is done."""
+"""The commands `describe`, `caption`, `transcribe` and `why`: files in, results out as each is done."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from mmdemo.datasets.problems import shown
+from mmdemo.datasets.problems import Finding, shown
 from mmdemo.datasets.rows import Row
 from mmdemo.errors import InputError, StudioError
 from mmdemo.settings import Settings
@@ -60,9 +60,9 @@ def media(rows: Sequence[Row], settings: Settings, budget: float, cancelled: Cal
         try:
             lengths[path] = _open(kind, path, settings)
         except StudioError as error:
-            broken.append(f"{row.origin}: {shown(str(error))}")
+            broken.append(Finding(f"{row.origin} cannot be used: {shown(str(error))}"))
     long = [
-        f"{row.origin} lasts {seconds:.0f} s, and a model takes {CLIP[kind]:.0f} s at once: cut it."
+        Finding(f"{row.origin} lasts {seconds:.0f} s, and a model takes {CLIP[kind]:.0f} s at once: cut it.")
         for row, kind, seconds in _lasting(rows, lengths)
         if seconds > CLIP[kind] + 0.5
     ]
@@ -136,7 +136,7 @@ def copies(rows: Sequence[Row], cancelled: Callable[[], bool]) -> Copies:
         splits = {row.split: row for row in reversed(group) if row.split}
         if len(splits) > 1:
             told = " and ".join(f"{row.origin} ({split})" for split, row in sorted(splits.items()))
-            crossing.append(f"The same content is in {told}: leave it in one split.")
+            crossing.append(Finding(f"The same content is in {told}: leave it in one split."))
         places: dict[tuple[object, ...], list[Row]] = {}
         for row in group:
             asked = tuple(one["content"] for one in row.messages if one["role"] != "assistant")
@@ -148,5 +148,5 @@ def copies(rows: Sequence[Row], cancelled: Callable[[], bool]) -> Copies:
             labels = {row.label: row for row in reversed(at) if row.label}
             if len(labels) > 1:
                 told = " and ".join(f"{row.origin} ({label})" for label, row in sorted(labels.items()))
-                contradictions.append(f"The same content has two labels: {told}.")
+                contradictions.append(Finding(f"The same content has two labels: {told}."))
     return Copies(same, shared, tuple(contradictions), tuple(crossing), tuple(unread))

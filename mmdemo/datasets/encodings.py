@@ -86,12 +86,16 @@ def _mixed(data: bytes, name: str, problems: Problems) -> str:
             foreign.append(number)
     encoding = guessed(b"".join(lines[number] for number in foreign))
     plain = sum(1 for number, line in enumerate(lines) if not line.isascii()) == len(foreign)
-    where = "" if plain else f"line {foreign[0] + 1:,}" + (f" and {len(foreign) - 1:,} more" if foreign[1:] else "")
+    first, more = foreign[0] + 1, len(foreign) - 1
+    mixed = (
+        f"{name} mixes encodings: line {first:,} and {more:,} more were read as {encoding}, the rest as UTF-8; "
+        "check those lines."
+        if more
+        else f"{name} mixes encodings: line {first:,} was read as {encoding}, the rest as UTF-8; check it."
+    )
     problems.add(
         "an encoding that is not UTF-8",
-        f"{name} is not UTF-8 and was read as {encoding}: save it as UTF-8 if letters look wrong."
-        if plain
-        else f"{name} mixes encodings: {where} was read as {encoding}, the rest as UTF-8; check those lines.",
+        f"{name} is not UTF-8 and was read as {encoding}: save it as UTF-8 if letters look wrong." if plain else mixed,
     )
     if plain:
         return data.decode(encoding, "replace")

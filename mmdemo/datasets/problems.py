@@ -4,6 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 
+
+class Finding(str):
+    """A whole sentence on a data set, as people read it; each has its translation, as the sentence of an error has."""
+
+    __slots__ = ()
+
+
 SHOWN = 20
 """Sentences of one kind that are kept; of the others, how many there are."""
 
@@ -36,7 +43,7 @@ class Problems:
         for kind, count in self._counts.items():
             lines += [sentence for of, sentence in self._sentences if of == kind]
             if count > SHOWN:
-                lines.append(f"{count - SHOWN:,} more rows or files have the same problem: {kind}.")
+                lines.append(Finding(f"{count - SHOWN:,} more rows or files have the same problem: {kind}."))
         return tuple(lines)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from mmdemo.datasets import checks, languages, purposes
 from mmdemo.datasets.checks import Copies, Media
+from mmdemo.datasets.problems import Finding
 from mmdemo.datasets.rows import Dataset, Row
 from mmdemo.settings import Settings
 
@@ -153,36 +154,52 @@ def _findings(report: Report, rows: Sequence[Row]) -> list[str]:
     if not report.tasks:
         found.append(_no_task(report))
     if report.rows < 2:
-        found.append("There is one row, and at least two are needed: one to learn from and one to test on.")
+        found.append(Finding("There is one row, and at least two are needed: one to learn from and one to test on."))
     found += report.opened.broken[:20]
-    counted = (
-        ("Files that are broken or missing, to be fixed or left out with their rows", len(report.opened.broken)),
-        ("Files that were not opened, since that would have taken long, and may be broken", report.opened.unopened),
-        ("Contents in more than one split, so that a test would be no test", len(report.copies.crossing)),
-        ("Contents with two labels, to be decided for one", len(report.copies.contradictions)),
-        ("Rows that are copies of others and teach nothing new", report.copies.same),
-        ("Rows that last longer than a model takes at once, to be cut", len(report.opened.long)),
-        ("Rows without words to learn or read", report.texts.empty),
-        (f"Texts of more than {LONG_TEXT:,} words, which would be cut off", report.texts.very_long),
-    )
-    found += [f"{what}: {count:,}." for what, count in counted if count]
+    found += _counted(report)
     found += report.copies.crossing[:5] + report.copies.contradictions[:5] + report.opened.long[:5]
     found += _balance(report, rows)
     if len(report.languages) > 1 and min(list(report.languages.values())[:2]) >= 2:
         told = ", ".join(f"{code} {count:,}" for code, count in list(report.languages.items())[:8])
-        found.append(f"Texts are in several languages ({told}): a model learns to mix them unless that is wanted.")
+        found.append(
+            Finding(f"Texts are in several languages ({told}): a model learns to mix them unless that is wanted.")
+        )
     return found
+
+
+def _counted(report: Report) -> list[str]:
+    """What there is many of, each kind in one sentence."""
+    broken, unopened, copies, texts = len(report.opened.broken), report.opened.unopened, report.copies, report.texts
+    crossing, contradictions, long = len(copies.crossing), len(copies.contradictions), len(report.opened.long)
+    told = (
+        (broken, Finding(f"Files that are broken or missing, to be fixed or left out with their rows: {broken:,}.")),
+        (
+            unopened,
+            Finding(f"Files that were not opened, since that would have taken long, and may be broken: {unopened:,}."),
+        ),
+        (crossing, Finding(f"Contents in more than one split, so that a test would be no test: {crossing:,}.")),
+        (contradictions, Finding(f"Contents with two labels, to be decided for one: {contradictions:,}.")),
+        (copies.same, Finding(f"Rows that are copies of others and teach nothing new: {copies.same:,}.")),
+        (long, Finding(f"Rows that last longer than a model takes at once, to be cut: {long:,}.")),
+        (texts.empty, Finding(f"Rows without words to learn or read: {texts.empty:,}.")),
+        (
+            texts.very_long,
+            Finding(f"Texts of more than {LONG_TEXT:,} words, which would be cut off: {texts.very_long:,}."),
+        ),
+    )
+    return [sentence for count, sentence in told if count]
 
 
 def _no_task(report: Report) -> str:
     if len(report.labels) == 1:
-        return (
+        return Finding(
             f"All rows are of one class, {next(iter(report.labels))}: add rows of another, "
             "since there is nothing to tell apart."
         )
-    return (
+    taken = ", ".join(f"{column} → {field}" for column, field in report.columns.items())
+    return Finding(
         "It is not clear what is to be learned: say which column holds the text, the label or the caption "
-        f"(columns taken: {', '.join(f'{c} as {f}' for c, f in report.columns.items()) or 'none'})."
+        f"(columns taken: {taken or '–'})."
     )
 
 
@@ -192,15 +209,19 @@ def _balance(report: Report, rows: Sequence[Row]) -> list[str]:
     few = [label for label, count in report.labels.items() if count < FEW]
     if len(counts) > 1 and few:
         found.append(
-            f"Classes with fewer than {FEW} rows, to be added to or merged: {len(few):,} ({', '.join(few[:5])})."
+            Finding(
+                f"Classes with fewer than {FEW} rows, to be added to or merged: {len(few):,} ({', '.join(few[:5])})."
+            )
         )
     if len(counts) > 1 and counts[0] > SKEW * counts[-1]:
         names = list(report.labels)
         found.append(
-            f"The class {names[0]} has {counts[0]:,} rows and {names[-1]} has {counts[-1]:,}: "
-            "accuracy alone will mislead."
+            Finding(
+                f"The class {names[0]} has {counts[0]:,} rows and {names[-1]} has {counts[-1]:,}: "
+                "accuracy alone will mislead."
+            )
         )
     bare = sum(1 for row in rows if not row.label)
     if counts and bare:
-        found.append(f"Rows without a label, which are not used to classify: {bare:,}.")
+        found.append(Finding(f"Rows without a label, which are not used to classify: {bare:,}."))
     return found

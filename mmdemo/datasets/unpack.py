@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from mmdemo.datasets.embedded import data_folder
 from mmdemo.datasets.encodings import guessed
-from mmdemo.datasets.problems import Problems, shown
+from mmdemo.datasets.problems import Finding, Problems, shown
 from mmdemo.errors import InputError, NoSpace, TooLarge
 from mmdemo.settings import Settings
 
@@ -26,6 +26,13 @@ MARKER = ".unpacked.json"
 """Written last: what was left out. A folder without it was interrupted and is made again."""
 UTF8 = 0x800
 """The flag of a name that is UTF-8 (APPNOTE 4.4.4, bit 11)."""
+REFUSED = {
+    "name": "has a name that leads out of the archive or that no system can keep",
+    "link": "is a link",
+    "odd": "is no file",
+    "twice": "stands in it twice",
+}
+"""Why a file of an archive is left out, as the rest of a sentence."""
 SPARE = 200_000_000
 """Bytes that stay free on the disk."""
 
@@ -73,8 +80,8 @@ def unpacked(path: Path, settings: Settings, problems: Problems) -> Path:
             ) from error
         finally:
             shutil.rmtree(making, ignore_errors=True)
-    for kind, sentence in json.loads(marker.read_text(encoding="utf-8")):
-        problems.add(kind, sentence)
+    for _, sentence in json.loads(marker.read_text(encoding="utf-8")):
+        problems.add("files of an archive that cannot be taken", sentence)
     return target
 
 
@@ -90,7 +97,7 @@ def _hash(path: Path) -> str:
 
 
 def _extract(path: Path, name: str, target: Path, settings: Settings) -> list[tuple[str, str]]:
-    """Write what is allowed; (kind, sentence) for what was left out."""
+    """Write what is allowed; (why, sentence) for what was left out."""
     left_out: list[tuple[str, str]] = []
     limit = settings.max_megabytes * 1_000_000
     with zipfile.ZipFile(path) as archive:
@@ -120,7 +127,10 @@ def _extract(path: Path, name: str, target: Path, settings: Settings) -> list[tu
             if why:
                 if why != "hidden":
                     left_out.append(
-                        (f"files of an archive that {why}", f"{name}: {shown(inside)[:200]} {why} and was left out.")
+                        (
+                            why,
+                            Finding(f"{name}: {shown(inside)[:200]} {REFUSED[why]} and was left out."),
+                        )
                     )
                 continue
             assert safe is not None
@@ -155,19 +165,19 @@ def _safe(name: str) -> PurePosixPath | None:
 
 
 def _refused(member: zipfile.ZipInfo, name: str, safe: PurePosixPath | None, taken: set[str]) -> str:
-    """Why a member is left out, as the rest of a sentence; `hidden` is not worth one."""
+    """Why a member is left out, as a key of `REFUSED`; `hidden` is not worth a sentence."""
     mode = member.external_attr >> 16
     if safe is None:
-        return "has a name that leads out of the archive or that no system can keep"
+        return "name"
     if any(part.startswith(".") or part in ("__MACOSX", "Thumbs.db") for part in safe.parts):
         return "hidden"
     if stat.S_ISLNK(mode):
-        return "is a link"
+        return "link"
     if mode and stat.S_IFMT(mode) and not stat.S_ISREG(mode):
-        return "is no file"
+        return "odd"
     if member.flag_bits & 1:
         raise InputError(f"{shown(name)} has a password: pack the data set again without one.")
-    return "stands in it twice" if str(safe).lower() in taken else ""
+    return "twice" if str(safe).lower() in taken else ""
 
 
 def _write(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path, written: int, limit: int, name: str) -> int:

@@ -68,7 +68,7 @@ def _decoder(folder: Path) -> Any:
         options = {} if gguf is None else {"gguf_file": gguf.name}
         return AutoModelForCausalLM.from_pretrained(folder, local_files_only=True, dtype="float32", **options)
 
-    return _opened(folder, "a causal language model", read)
+    return loaded(folder, "a causal language model", read)
 
 
 def encoder(folder: Path) -> tuple[encoders.Encoder, Any]:
@@ -88,7 +88,7 @@ def encoder(folder: Path) -> tuple[encoders.Encoder, Any]:
     def read() -> Any:
         return AutoModel.from_pretrained(folder, local_files_only=True, trust_remote_code=False, dtype="float32")
 
-    network = encoders.tower(_opened(folder, "an encoder", read))
+    network = encoders.tower(loaded(folder, "an encoder", read))
     config = network.config
     _looks(config, folder)
     return encoders.TowerEncoder.around(network), config
@@ -117,7 +117,7 @@ def encoder_config(folder: Path) -> Any:
             network = encoders.VisionEncoder(config)
         config.hidden_size, config.grid_size = int(network.network.num_features), check.grid(config)
         return config
-    config = _opened(folder, "an encoder", lambda: AutoConfig.from_pretrained(folder, local_files_only=True))
+    config = loaded(folder, "an encoder", lambda: AutoConfig.from_pretrained(folder, local_files_only=True))
     _looks(getattr(config, "vision_config", config), folder)
     return config
 
@@ -134,7 +134,7 @@ def decoder_config(folder: Path) -> Any:
     def read() -> Any:
         return AutoConfig.from_pretrained(folder, local_files_only=True, **options)
 
-    return _opened(folder, "a causal language model", read)
+    return loaded(folder, "a causal language model", read)
 
 
 def _about(folder: Path) -> dict[str, Any]:
@@ -165,12 +165,17 @@ def _timm(folder: Path, found: dict[str, Any]) -> tuple[encoders.Encoder, Fusion
         network.network.load_state_dict(load_file(folder / "model.safetensors"), strict=True)
         return network
 
-    network = _opened(folder, "an encoder of timm", read)
+    network = loaded(folder, "an encoder of timm", read)
     config.hidden_size, config.grid_size = int(network.network.num_features), check.grid(config)
     return network, config
 
 
-def _opened(folder: Path, what: str, read: Callable[[], Any]) -> Any:
+def loaded(folder: Path, what: str, read: Callable[[], Any]) -> Any:
+    """What `read` reads from a folder.
+
+    Raises:
+        WeightsError: it cannot be read as `what`.
+    """
     try:
         return read()
     except StudioError:

@@ -26,7 +26,7 @@ class Why:
         looked: by modality, (tokens, positions), or (tokens, frames, positions) of several frames: how much each
             position of the encoder's features counts for each token; over all modalities a token's sum is 1.
         without: by modality, (tokens,): the logarithm of each token's probability minus that without the modality;
-            far above 0 where the modality decided.
+            far above 0 where the modality decided. Without the only one, what the language model says by itself.
     """
 
     probabilities: Floats
@@ -61,7 +61,7 @@ def why(model: FusionModel, answer: Tensor, features: Mapping[str, Tensor], prom
     with torch.inference_mode():
         without = {
             modality: (own.detach() - _logs(model, ids, len(answer), **_left(leaves, modality))).cpu().numpy()
-            for modality in (leaves if len(leaves) > 1 else ())
+            for modality in leaves
         }
     return Why(own.detach().exp().cpu().numpy(), looked, without)
 

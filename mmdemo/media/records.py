@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from mmdemo.media.subtitles import in_order
-from mmdemo.results import Description, Segment, Speech, Track, Transcript
+from mmdemo.results import Description, Explanation, Nearness, Reason, Segment, Speech, Track, Transcript
 
-Result = Description | Transcript | Track | Speech
+Result = Description | Transcript | Track | Speech | Explanation | Nearness
 
 
 def record(result: Result, file: str = "") -> dict[str, Any]:
@@ -35,6 +35,14 @@ def record(result: Result, file: str = "") -> dict[str, Any]:
             found["prompt"] = result.prompt
         found["labels"] = [{"name": x.name, "probability": round(x.probability, 4)} for x in result.labels]
         found["text_read"] = list(result.text_read)
+    elif isinstance(result, Explanation):
+        found["words"] = [_reason(one) for one in result.reasons]
+        found["tokens"] = list(result.sights.tokens)
+        found["times"] = [_ms(time) for time in result.sights.times]
+    elif isinstance(result, Nearness):
+        found["scores"] = [
+            {"text": text, "score": round(x, 4)} for text, x in zip(result.texts, result.scores, strict=True)
+        ]
     elif isinstance(result, Speech):
         found["duration"] = _ms(result.seconds)
         found["rate"] = result.rate
@@ -47,9 +55,20 @@ def record(result: Result, file: str = "") -> dict[str, Any]:
         found["notes"] = list(result.provenance.notes)
     if not result.done:
         found["done"] = False
-        if not isinstance(result, Description):
+        if not isinstance(result, Description | Explanation | Nearness):
             found["progress"] = round(result.progress, 4)
     return found
+
+
+def _reason(one: Reason) -> dict[str, Any]:
+    """A word: `looked` by modality as frames of rows of columns, `without` as probabilities."""
+    return {
+        "text": one.text,
+        "probability": round(one.probability, 4),
+        "looked": {name: [[[round(x, 4) for x in row] for row in frame] for frame in weights.tolist()]
+                   for name, weights in one.looked.items()},
+        "without": {name: round(value, 4) for name, value in one.without.items()},
+    }  # fmt: skip
 
 
 def _segment(one: Segment) -> dict[str, Any]:

@@ -34,7 +34,7 @@ class Load:
         quantization: one of `quantization.NAMES`, which the engine offers on this device.
         budget: bytes that it may take, by place, where it takes more than one: `cuda:0`, `cpu`, the rest on the disk;
             empty: all of it goes to the device.
-        trusted: whether Python code that the checkpoint brings may run: `MMDEMO_TRUST_REMOTE_CODE` names it.
+        trusted: whether Python code that the checkpoint brings may run (see `trusted_code`).
     """
 
     spec: ModelSpec
@@ -129,30 +129,6 @@ class Answerer(Protocol):
         """As `Describer.describe`: words as they come, of all pictures together. It says of each what it says alone."""
 
 
-@dataclass(frozen=True)
-class Scene:
-    """A stretch of video: frames of it, evenly spaced, RGB and upright, and its sound; empty or None for none."""
-
-    frames: Sequence[Image.Image]
-    samples: Audio | None = None
-
-
-@runtime_checkable
-class Watcher(Protocol):
-    """A model that takes several frames of a scene and its sound together.
-
-    Attributes:
-        frames: how many frames of a scene it reads; 0: it sees nothing.
-        hears: whether it reads the sound.
-    """
-
-    frames: int
-    hears: bool
-
-    def watch(self, scenes: Sequence[Scene], *, max_words: int) -> Iterator[Seen]:
-        """Words as they come, for several scenes at once; `Seen.index` counts the scenes."""
-
-
 @runtime_checkable
 class Multimodal(Protocol):
     """A model that looks and listens at once."""
@@ -245,6 +221,20 @@ class Embedder(Protocol):
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """One vector of length 1 for each text, (texts, width); their dot products are cosine similarities."""
+
+
+@runtime_checkable
+class Aligner(Protocol):
+    """A model of two towers, with one space for files and sentences."""
+
+    hears: bool
+    """Whether its files are recordings; else they are pictures."""
+
+    def place_media(self, media: Sequence[Any]) -> NDArray[np.float32]:
+        """Pictures, RGB, or `Audio` → (files, size), of length 1."""
+
+    def place_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """(texts, size), of length 1; dot products with `place_media` say what belongs together."""
 
 
 @dataclass(frozen=True)

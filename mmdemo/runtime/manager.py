@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from mmdemo import catalog, folders, hub_rows, remote_rows
+from mmdemo import catalog, folders, hub_rows, remote_rows, trusted_code
 from mmdemo.catalog import ModelSpec
 from mmdemo.errors import Crashed, DoesNotFit, InUse, StudioError, UnknownName, Unsupported
 from mmdemo.runtime import backends, crashes, device, listing, memory, ocr, placement, quantization, room
@@ -39,6 +39,7 @@ class Manager:
         if settings.offload not in placement.OFFLOADS:
             raise UnknownName("offload setting", settings.offload, placement.OFFLOADS)
         self.settings = settings
+        memory.one_heap()
         hub_rows.use(settings.models_folder)
         remote_rows.use(settings)
         self._loaded = Loaded()
@@ -164,7 +165,7 @@ class Manager:
 
     def _load(self, spec: ModelSpec, folders: dict[str, Path], how: How, cancelled: Callable[[], bool]) -> Load:
         """What the engine gets."""
-        threads, trusted = self.settings.threads or device.cores(), self.settings.trusts(spec.key)
+        threads, trusted = self.settings.threads or device.cores(), trusted_code.trusts(spec.key, self.settings)
         return Load(spec, folders, how.device, threads, cancelled, how.quantization, trusted=trusted)
 
     def spec(self, key: str) -> ModelSpec:

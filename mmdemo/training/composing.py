@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -90,9 +91,20 @@ def write(options: Compose, folder: Path, settings: Settings, report: Report = l
     return folder
 
 
-def place_for(options: Compose, settings: Settings) -> Path:
-    """A folder among the studio's own models that is not taken, named after the parts."""
-    name = name_of(options)
+def place_for(options: Compose, settings: Settings, name: str = "") -> Path:
+    """A folder among the studio's own models that is not taken.
+
+    Args:
+        name: what it is called; empty: after its parts.
+
+    Raises:
+        InputError: no folder can be called so.
+    """
+    if name and not re.fullmatch(r"\w[\w .-]{0,62}\w|\w", name):
+        raise InputError(
+            f"“{name}” cannot be the name of a model: use up to 64 letters, digits, spaces, dots and hyphens."
+        )
+    name = name or name_of(options)
     numbered = (settings.chains_folder / f"{name}-{number}" for number in range(2, 10_000))
     return next(place for place in (settings.chains_folder / name, *numbered) if not place.exists())
 

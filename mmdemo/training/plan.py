@@ -103,7 +103,7 @@ def decide(
     per_step, taken = tried(recipe, rows, min(wanted, batch), longest=False)
     per_step *= wanted / min(wanted, batch) / processes
     per_epoch = order.per_epoch(len(rows), wanted)
-    epochs = options.epochs or max(1, round(recipe.epochs * min(MOST_OFTEN, max(1.0, (MANY_ROWS / len(rows)) ** 0.5))))
+    epochs = options.epochs or usual_epochs(type(recipe), len(rows))
     steps = epochs * per_epoch
     if options.steps:
         steps = min(options.steps, steps) if options.epochs else options.steps
@@ -132,6 +132,12 @@ def decide(
         step_seconds=round(per_step, 4),
         step_memory=taken,
     )
+
+
+def usual_epochs(kind: type[Recipe], rows: int) -> int:
+    """Times through so many rows to learn from, where nobody says how often."""
+    often: float = kind.epochs * min(MOST_OFTEN, max(1.0, (MANY_ROWS / rows) ** 0.5))
+    return max(1, round(often))
 
 
 def tried(recipe: Recipe, rows: Sequence[Row], count: int, longest: bool) -> tuple[float, int]:

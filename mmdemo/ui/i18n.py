@@ -17,13 +17,15 @@ from typing import Any
 import gradio as gr
 
 from mmdemo import tasks
+from mmdemo.chains import Compose
 from mmdemo.options import meta
 from mmdemo.training.config import TrainOptions
+from mmdemo.training.search_config import SearchOptions
 
 COOKIE = "mmdemo_language"
 LANGUAGES = ("en", "zh")
-TRAIN = "train"
-FORMS = (*tasks.TASKS, TRAIN)
+TRAIN, TRIALS, COMPOSE = "train", "trials", "compose"
+FORMS = (*tasks.TASKS, TRAIN, TRIALS, COMPOSE)
 """Names of options that are a form on the page."""
 
 
@@ -57,7 +59,8 @@ def option_label(task: str, field: str, part: str) -> gr.I18nData:
 
 def options_of(name: str) -> type[Any]:
     """The options dataclass of one of `FORMS`."""
-    return TrainOptions if name == TRAIN else tasks.get(name).options
+    own: dict[str, type[Any]] = {TRAIN: TrainOptions, TRIALS: SearchOptions, COMPOSE: Compose}
+    return own.get(name) or tasks.get(name).options
 
 
 def option_words(task: str) -> dict[str, str]:

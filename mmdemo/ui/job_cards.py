@@ -13,7 +13,7 @@ from mmdemo.ui import parts
 from mmdemo.ui.i18n import catalogue, say
 from mmdemo.ui.sentences import translate
 
-SHOWN = ("train",)
+SHOWN = ("train", "search")
 """Kinds of jobs that a tab shows more of."""
 
 

@@ -57,6 +57,21 @@
     event.preventDefault();
   });
 
+  // A word of an explanation shows where it looked.
+  const pick = (word) => {
+    const all = word.closest("[data-mm-why]");
+    for (const one of all.querySelectorAll("[data-mm-word]")) one.setAttribute("aria-pressed", one === word);
+    for (const one of all.querySelectorAll("[data-mm-panel]")) one.hidden = one.dataset.mmPanel !== word.dataset.mmWord;
+  };
+  document.addEventListener("keydown", (event) => {
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (!step || event.target.dataset?.mmWord === undefined) return;
+    const words = [...event.target.closest("[data-mm-why]").querySelectorAll("[data-mm-word]")];
+    const next = words[words.indexOf(event.target) + step];
+    if (next) { next.focus(); pick(next); }
+    event.preventDefault();
+  });
+
   // A file that the browser cannot play says so in place of the player. Media events do not bubble: they are captured.
   const box = (event) => event.target.closest?.("#mm-video-player");
   const marked = (event, cannot) => { const at = box(event); if (at) at.toggleAttribute("data-mm-cannot", cannot); };
@@ -88,9 +103,10 @@
   };
 
   document.addEventListener("click", (event) => {
-    const target = event.target.closest("[data-mm-copy], [data-mm-seek]");
+    const target = event.target.closest("[data-mm-copy], [data-mm-seek], [data-mm-word]");
     if (!target) return;
-    if (target.dataset.mmCopy !== undefined) copy(target);
+    if (target.dataset.mmWord !== undefined) pick(target);
+    else if (target.dataset.mmCopy !== undefined) copy(target);
     else seek(target);
   });
 

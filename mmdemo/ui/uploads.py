@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from mmdemo import datasets
+from mmdemo.datasets import edits
+from mmdemo.datasets.report import Report, examined
+from mmdemo.datasets.rows import Dataset
 from mmdemo.errors import InputError, NoSpace
+from mmdemo.runtime.sources.base import Progress
 from mmdemo.settings import Settings
 
 PIECE = 1 << 20
+LOOK = 8.0
+"""Seconds that are spent on opening a data set's media."""
 NO_SPACE = 28
 """`errno.ENOSPC`."""
 
@@ -46,16 +53,33 @@ def keep(files: Sequence[Path], settings: Settings) -> Path:
     return folder / files[0].name if len(files) == 1 else folder
 
 
+def reading(
+    where: Callable[[], Path], settings: Settings, cancelled: Callable[[], bool]
+) -> Iterator[Progress | tuple[Path, Dataset, Report]]:
+    """Read a data set and look at it: progress, then its path, its rows and what was found.
+
+    Raises:
+        StudioError: it cannot be kept or read.
+    """
+    yield Progress("Reading the data")
+    path = where()
+    dataset = datasets.read(path, settings)
+    yield Progress("Checking the data")
+    yield path, dataset, examined(dataset, settings, seconds=LOOK, cancelled=cancelled)
+
+
 def own(settings: Settings) -> list[tuple[str, str]]:
-    """The user's data sets: name and what is to be read, the newest first."""
+    """The user's data sets: name and what is to be read, the newest first; those that were corrected here, too."""
     folder = settings.datasets_folder
     there = [one for one in folder.iterdir() if one.is_dir()] if folder.is_dir() else []
     there = [one for one in there if not one.name.endswith(".partial") and not one.name.startswith(".")]
+    over = edits.root(settings)
+    there += [one for one in over.iterdir() if edits.is_one(one, settings)] if over.is_dir() else []
     there.sort(key=lambda one: -one.stat().st_mtime)
-    return [(one.name, str(readable(one))) for one in there]
+    return [(f"{one.name} ✎" if one.parent == over else one.name, str(readable(one))) for one in there]
 
 
 def readable(folder: Path) -> Path:
     """What of a data set's folder is to be read: the only file in it, or all of it."""
     inside = [one for one in folder.iterdir() if not one.name.startswith(".")]
-    return inside[0] if len(inside) == 1 and inside[0].is_file() else folder
+    return inside[0] if len(inside) == 1 and inside[0].name != edits.FILE and inside[0].is_file() else folder

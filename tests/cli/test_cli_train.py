@@ -28,9 +28,10 @@ def test_a_table_becomes_a_model_that_is_measured_and_taken_away(
     out = tmp_path / "run"
     line = ["train", "--task", "text-classification", "--data", str(data), "--model", str(model), "--out", str(out)]
     line += ["--method", "full", "--set", "epochs=20", "--set", "learning_rate=5e-3", "--set", "dropout=0"]
-    assert main([*line, "--set", "batch=16"]) == 0
+    other = toys.table(tmp_path / "other.jsonl", toys.sentences(20, seed=9))
+    assert main([*line, "--set", "batch=16", "--also", str(other)]) == 0
     said = capsys.readouterr()
-    assert said.out == f"{out / 'model'}\n" and "better" in said.err
+    assert said.out == f"{out / 'model'}\n" and "better" in said.err and "On other.jsonl:" in said.err
     assert json.loads((out / "run.json").read_text())["learning_rate"] == 5e-3
 
     scored = ["evaluate", "--task", "text-classification", "--data", str(data), "--model", str(out), "--limit", "50"]
@@ -38,8 +39,12 @@ def test_a_table_becomes_a_model_that_is_measured_and_taken_away(
     found = json.loads(capsys.readouterr().out)
     assert {"task", "model", "rows", "metrics", "intervals"} <= set(found)
     assert found["rows"] == 50 and found["metrics"]["accuracy"] > 0.9 and set(found["intervals"]["macro_f1"])
-    assert main(scored) == 0
-    assert "macro avg" in capsys.readouterr().out
+    assert main([*scored, "--also", str(other), "--json"]) == 0
+    also = json.loads(capsys.readouterr().out)["also"]
+    assert also["rows"] == 20 and also["metrics"]["accuracy"] > 0.9 and set(also["intervals"]) == set(also["metrics"])
+    assert main([*scored, "--also", str(other)]) == 0
+    said = capsys.readouterr()
+    assert "macro avg" in said.out and "other.jsonl, 20 rows" in said.out
 
     assert main(["train", "--resume", str(out)]) == 0
     assert main(["export", str(out), "--format", "zip", "-o", str(tmp_path / "away.zip")]) == 0
@@ -83,3 +88,40 @@ def test_a_folder_that_is_no_run_and_data_that_is_not_there(tmp_path: Path, caps
     assert main(["export", str(tmp_path)]) == 1
     said = capsys.readouterr().err
     assert "holds no run" in said and "There is no data set at" in said and "has no finished model" in said
+
+
+def test_settings_are_searched_for_and_the_best_can_be_used(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model, data = toys.bert(tmp_path / "bert"), toys.table(tmp_path / "rows.jsonl", toys.sentences(40))
+    line = ["search", "--task", "text-classification", "--data", str(data), "--model", str(model)]
+    line += ["--out", str(tmp_path / "search"), "--set", "epochs=1", "--set", "dropout=0", "--set", "batch=8"]
+    line += ["--range", "learning_rate=1e-4..1e-2"]
+    assert main([*line, "--trials", "2"]) == 0
+    said = capsys.readouterr()
+    assert "The best of 2 trials: accuracy" in said.err and "--set learning_rate=" in said.out
+    with pytest.raises(SystemExit, match="2"):
+        main(line)
+    assert main(["search", "--resume", str(tmp_path / "search"), "--json"]) == 0
+    captured = capsys.readouterr()
+    assert "holds a search already" in captured.err
+    assert [trial["state"] for trial in json.loads(captured.out)["trials"]] == ["complete", "complete"]
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--range", "lerning_rate=1..2"], "learning_rate"),
+        (["--range", "epochs=1..no"], "wrong kind"),
+        (["--trials", "0"], "at least 1"),
+        ([], "--out is needed"),
+    ],
+)
+def test_a_wrong_search_is_refused_before_anything_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], more: list[str], said: str
+) -> None:
+    out = ["--out", str(tmp_path / "search")] if more else []
+    with pytest.raises(SystemExit, match="2"):
+        main(["search", "--task", "text-classification", "--data", str(tmp_path), *out, *more])
+    assert said in capsys.readouterr().err and not (tmp_path / "search").exists()
+    with pytest.raises(SystemExit, match="2"):
+        main(["search", "--resume", str(tmp_path)])
+    assert "holds no search" in capsys.readouterr().err

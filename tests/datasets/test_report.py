@@ -48,7 +48,7 @@ def test_media_are_really_opened_and_the_broken_are_named_with_their_row(tmp_pat
     lines(root / "metadata.jsonl", [{"file_name": f"{n}.jpg", "text": "a shade"} for n in range(3)])
     found = report(root, settings)
     assert found.opened.opened == 3 and found.opened.unopened == 0
-    assert sorted(one.partition(": ")[0] for one in found.opened.broken) == [
+    assert sorted(one.partition(" cannot")[0] for one in found.opened.broken) == [
         "metadata.jsonl, row 2",
         "metadata.jsonl, row 3",
     ]

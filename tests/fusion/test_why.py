@@ -31,11 +31,17 @@ def test_any_fusion_is_explained_token_by_token(fusion: str) -> None:
     assert np.allclose(found.without["audio"], lost, atol=1e-4)
 
 
-def test_with_one_modality_there_is_nothing_to_leave_out() -> None:
-    model = model_of(chain(vision_config=VISION["vit"], frames=2))
+@pytest.mark.parametrize("decoder", ["gpt2", "llama", "fusion_lstm"])
+@pytest.mark.parametrize("fusion", ["concat", "attention", "gated-cross-attention"])
+def test_without_its_only_modality_a_model_says_what_it_would_say_by_itself(fusion: str, decoder: str) -> None:
+    model = model_of(chain(decoder, vision_config=VISION["vit"], frames=2, fusion=fusion))
     features = {"vision": model.encoded("vision", torch.randn(1, 2, 3, 32, 32))}
-    found = why(model, torch.tensor([7]), features)
-    assert found.looked["vision"].shape == (1, 2, 5) and found.without == {}
+    found = why(model, torch.tensor([7, 8]), features)
+    assert found.looked["vision"].shape == (2, 2, 5)
+    other = why(model, torch.tensor([7, 8]), {"vision": 3 * features["vision"].flip(-1)})
+    alone = np.log(found.probabilities) - found.without["vision"]
+    assert np.isfinite(alone).all()
+    assert np.allclose(alone, np.log(other.probabilities) - other.without["vision"], atol=1e-4), "whatever the picture"
 
 
 def test_positions_are_places_of_the_picture_or_times_of_the_sound() -> None:

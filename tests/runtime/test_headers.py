@@ -205,3 +205,24 @@ def test_a_file_is_read_again_when_it_changes(tmp_path: Path) -> None:
 def test_a_file_that_is_gone_is_told(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"gone\.gguf cannot be read"):
         headers.check(tmp_path / "gone.gguf")
+
+
+def test_a_gguf_header_tells_its_architecture_and_the_types_of_its_tensors(tmp_path: Path) -> None:
+    header = headers.gguf(packed(tmp_path))
+    assert header.values["general.architecture"] == "llama"
+    assert header.trait("context_length", 7) == 64
+    assert header.trait("head_count", 7) == 7, "what is not said has a default"
+    assert header.types == {"token_embd.weight": "F32", "output.weight": "Q8_0"}
+
+
+def test_a_vocabulary_of_fifty_thousand_words_is_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "model.gguf"
+    writer = gguf.GGUFWriter(path, "llama")
+    writer.add_token_list([f"token {n}" for n in range(50_000)])
+    writer.add_chat_template("x" * 5000)
+    writer.add_tensor("token_embd.weight", np.ones((8, 64), np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    assert sorted(headers.gguf(path).values) == ["general.architecture"]

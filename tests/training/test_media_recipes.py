@@ -185,3 +185,26 @@ def test_a_language_model_learns_answers_and_only_answers(tmp_path: Path, settin
     example = recipe.encode(row)
     counted = [one for one, label in zip(example["input_ids"], example["labels"], strict=True) if label != -100]
     assert recipe.tokenizer.decode(counted) == "blue<|im_end|>\n"
+
+
+def test_scores_of_the_places_that_count_give_the_loss_of_all(tmp_path: Path, settings: Settings) -> None:
+    import torch
+
+    from mmdemo.datasets.rows import Row
+    from mmdemo.training.config import TrainOptions
+    from mmdemo.training.models import base_of
+    from mmdemo.training.recipes.base import Given
+    from mmdemo.training.recipes.text_generation import TextGeneration
+
+    rows = tuple(Row(str(n), text="ask " * n, targets=("answer " * (3 - n),)) for n in (1, 2))
+    base = base_of(str(toys.gpt(tmp_path / "gpt")), settings)
+    recipe = TextGeneration(Given(TrainOptions(task="text-generation", method="full"), base, settings, rows=rows))
+    batch = recipe.batch(rows)
+    made = recipe.model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits
+    whole = torch.nn.functional.cross_entropy(
+        made[:, :-1].flatten(0, 1), batch["labels"][:, 1:].flatten(), ignore_index=-100, reduction="sum"
+    )
+    assert recipe.keeps
+    assert float(recipe.loss(recipe.model, batch).detach()) == pytest.approx(float(whole.detach()), rel=1e-5)
+    recipe.keeps = False
+    assert float(recipe.loss(recipe.model, batch).detach()) == pytest.approx(float(whole.detach()), rel=1e-5)

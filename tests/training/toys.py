@@ -162,8 +162,8 @@ def gpt(folder: Path) -> Path:
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
-    tokenizer = Tokenizer(models.BPE({letter: place for place, letter in enumerate(letters)}, []))
+    letters = [*sorted(pre_tokenizers.ByteLevel.alphabet()), "qx"]
+    tokenizer = Tokenizer(models.BPE({letter: place for place, letter in enumerate(letters)}, [("q", "x")]))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.add_special_tokens(["<|im_start|>", "<|im_end|>"])
@@ -181,4 +181,25 @@ def gpt(folder: Path) -> Path:
             pad_token_id=wrapped.pad_token_id, bos_token_id=None, tie_word_embeddings=True,
         )
     ).save_pretrained(folder)  # fmt: skip
+    return folder
+
+
+def towers(folder: Path) -> Path:
+    """Two towers that know nothing yet: patches of 16 × 16 and the two-layer BERT."""
+    import torch
+    from transformers import AutoConfig, AutoModel, AutoTokenizer
+
+    from mmdemo.fusion.aligned import Aligned
+    from mmdemo.fusion.config import FusionPatchesConfig, SiameseConfig
+    from mmdemo.fusion.siamese import SiameseModel
+
+    reader = bert(folder.with_name("reader"))
+    torch.manual_seed(0)
+    media = FusionPatchesConfig(height=32, width=32, hidden_size=24)
+    config = SiameseConfig(
+        media_config=media.to_dict(), text_config=AutoConfig.from_pretrained(reader).to_dict(), size=16
+    )
+    model = SiameseModel(config)
+    model.text.network = AutoModel.from_pretrained(reader)
+    Aligned(model, AutoTokenizer.from_pretrained(reader)).save(folder)
     return folder

@@ -1,8 +1,9 @@
 """Finds every sentence that the core says to people, in the syntax of its sources: none can hide from a language.
 
-What is found: what is given to a `StudioError`, to `Progress`, and to a result's notes; and, as words of their own, the
-English that is put into such a sentence (a parameter's "a picture", a table's "a whole number"). A sentence that is
-put together in a way that cannot be followed is an error: it is to be written whole where it is raised.
+What is found: what is given to a `StudioError`, to `Progress`, to a result's notes, to a `Finding` or to the `problems`
+of a data set; and, as words of their own, the English that is put into such a sentence (a parameter's "a picture", a
+table's "a whole number"). A sentence that is put together in a way that cannot be followed is an error: it is to be
+written whole where it is raised.
 """
 
 from __future__ import annotations
@@ -72,10 +73,17 @@ class Sentences:
         """The expressions of `node` that people read."""
         if isinstance(node, ast.Call) and node.args:
             called = node.func
+            if self._is_problem(called, node):
+                self._words(module, node.args[0], loose=False)
+                if not isinstance(node.args[1], ast.Name):  # that is a sentence from elsewhere, found there
+                    yield node.args[1]
+                return
             raised = self._is_error(module, called) and _tail(called) != "UnknownName"  # that has one of its own
             own = _tail(called) == "__init__" and self._in_error(module, node)
             added = isinstance(called, ast.Attribute) and called.attr == "append" and "notes" in _tail(called.value)
-            if raised or own or _tail(called) == "Progress" or (added and "/ui/" not in module.place):  # its header's
+            if (
+                raised or own or _tail(called) in ("Progress", "Finding") or (added and "/ui/" not in module.place)
+            ):  # its header's
                 yield node.args[0]
         elif isinstance(node, ast.Assign) and _tail(node.targets[0]) == "notes" and "/ui/" not in module.place:
             for part in ast.walk(node.value):
@@ -85,6 +93,12 @@ class Sentences:
             for key, value in zip(node.keys, node.values, strict=True):
                 if isinstance(key, ast.Constant) and key.value == "message":
                     self._words(module, value, loose=False)
+
+    @staticmethod
+    def _is_problem(called: ast.expr, node: ast.Call) -> bool:
+        """Whether it is `problems.add(kind, sentence)`, or `once`."""
+        added = isinstance(called, ast.Attribute) and called.attr in ("add", "once")
+        return added and "problems" in _tail(called.value) and len(node.args) == 2  # type: ignore[attr-defined]
 
     def _is_error(self, module: Module, called: ast.expr) -> bool:
         if isinstance(called, ast.IfExp):

@@ -12,9 +12,11 @@ import pytest
 
 from mmdemo.datasets.rows import MEDIA, SPLITS
 from mmdemo.options import meta
+from mmdemo.training.ballot import CHOICES as VOTES
 from mmdemo.ui import i18n, panels
 from mmdemo.ui.tabs import TABS
 from mmdemo.ui.taking import FORMS
+from mmdemo.ui.trials_view import STATES
 
 SOURCES = Path(i18n.__file__).parent
 CHOICES = tuple(
@@ -36,7 +38,7 @@ def keys_in_the_code() -> set[str]:
 def test_every_word_of_the_catalogue_is_used() -> None:
     prefixes = (
         "choice_", "help_", "tab_", "working_", "action_", "kind_", "task_", "download_", "col_", "job_", "split_",
-        "media_", "form_",
+        "media_", "form_", "trial_", "row_do_", "vote_", "modality_", "region_", "without_", "part_",
     )  # fmt: skip
     text = "\n".join(path.read_text("utf-8") for path in SOURCES.rglob("*.py"))
     named = set(re.findall(r"""["']([a-z_]+)["']""", text))
@@ -59,11 +61,27 @@ def test_every_key_that_the_code_names_has_words() -> None:
         ("action", ("fetch", "load", "unload", "remove")),
         ("kind", ("speech", "scene")),
         ("working", ("question", "export", *(tab.name for tab in TABS))),
-        ("job", ("queued", "running", "stopping", "stopped", "done", "failed", "lost", "working", "working_train")),
+        (
+            "job",
+            (
+                "queued",
+                "running",
+                "stopping",
+                "stopped",
+                "done",
+                "failed",
+                "lost",
+                "working",
+                "working_train",
+                "working_search",
+            ),
+        ),
         ("job_do", ("show", "stop", "resume", "remove")),
         ("split", SPLITS),
         ("media", MEDIA),
         ("form", FORMS),
+        ("trial", STATES),
+        ("vote", (*VOTES, "better", "worse", "open")),
         ("download", ("srt", "vtt", "json", "txt")),
         ("col", ("model", "task", "size", "parameters", "licence", "state", "actions")),
     ],

@@ -233,3 +233,17 @@ def test_a_new_sentence_is_found_wherever_it_is_built() -> None:
 @pytest.mark.parametrize("raised", ["'Much ' + why()", "'{} much'.format(3)", "why()"])
 def test_a_sentence_that_cannot_be_followed_is_told(raised: str) -> None:
     assert found(f"TooLarge({raised})").lost == [f"mmdemo/new.py:12: {raised}"]
+
+
+def test_what_a_data_check_finds_is_said_in_chinese_whole(tmp_path: Path) -> None:
+    from mmdemo.datasets import read
+    from mmdemo.datasets.report import examined
+
+    rows = "text,label\nsame words,a\nsame words,b\nsame words,a\nnot;here\n" + "more,a\n" * 40
+    (tmp_path / "rows.csv").write_text(rows, encoding="utf-8")
+    dataset = read(tmp_path / "rows.csv", Settings(home=str(tmp_path)))
+    report = examined(dataset, Settings(home=str(tmp_path)))
+    told = [translate(one, "zh") for one in (*report.findings, *report.problems)]
+    assert "有两个标签、需要确定其一的内容：1。" in told
+    assert "rows.csv 第 4 行以分号分隔，已照此读取。" in told
+    assert [one for one in told if not re.search("[一-鿿]", one)] == []

@@ -18,9 +18,10 @@ from mmdemo import catalog
 from mmdemo.jobs import Job
 from mmdemo.training import config
 from mmdemo.training.config import TrainOptions
+from mmdemo.training.submit import title
 from mmdemo.ui import uploads
 from mmdemo.ui.run_view import key
-from mmdemo.ui.tabs.train import Train, title
+from mmdemo.ui.tabs.train import Train
 from tests.jobs.conftest import command, counted, until
 from tests.ui.handling import CHINESE, REQUEST, all_of, placed
 
@@ -54,8 +55,8 @@ def test_a_table_that_is_dropped_is_kept_shown_and_its_task_is_chosen(tab: Train
     assert kept.read_bytes() == table.read_bytes() and kept.is_relative_to(tab.context.studio.settings.datasets_folder)
     assert shown[tab.task] == "text-classification"
     assert "12 rows" in shown[tab.found] and "2 classes: arrival 8, lost 4" in shown[tab.found]
-    assert "When does my card arrive?" in shown[tab.found] and "12 rows are ready" in shown[tab.bench.status]
-    assert tab.own_sets()["choices"] == [(kept.parent.name, str(kept))]
+    assert "When does my card arrive?" in shown[tab.rows.gallery] and "12 rows are ready" in shown[tab.bench.status]
+    assert tab.own_sets()[tab.sets]["choices"] == [(kept.parent.name, str(kept))]
     _, again = all_of(tab.picked(str(kept), CHINESE))
     assert "12 行" in again[tab.found] and again[tab.data] == str(kept)
 
@@ -175,7 +176,7 @@ def test_removing_the_training_that_is_shown_shows_the_one_before(tab: Train, st
 def test_the_drawer_opens_the_training_here(tab: Train, studio: Any) -> None:
     job = until(studio.jobs, training(studio).id, "done")
     place, *rest = tab.show(pressed(job.id, "show"), REQUEST)
-    assert place.selected == "train" and len(rest) == len(tab.view.outputs)
+    assert place.selected == "train" and len(rest) == len(tab.outputs)
     assert rest[tab.view.outputs.index(tab.view.runs)]["value"] == job.id
 
 

@@ -32,6 +32,7 @@ BACKENDS: dict[str, str] = {
     "openvino_lm": "mmdemo.runtime.backends.openvino_lm:OpenVinoLMBackend",
     "llama_cpp": "mmdemo.runtime.backends.llama_cpp:LlamaCppBackend",
     "remote": "mmdemo.runtime.backends.remote:RemoteBackend",
+    "towers": "mmdemo.runtime.backends.towers:TowersBackend",
     "embedder": "mmdemo.runtime.backends.embedder:EmbedderBackend",
 }
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mmdemo.results import Label
-from mmdemo.runtime.backends import fusion_graphs
+from mmdemo.errors import InputError
+from mmdemo.results import Label, Sights
+from mmdemo.runtime.backends import fusion_graphs, fusion_why
 from mmdemo.runtime.backends.decoding import decode
 from mmdemo.runtime.backends.fusion_engines import Engine, OpenVinoEngine, TorchEngine
 from mmdemo.runtime.backends.fusion_prefills import KEPT, Prefills
@@ -21,6 +23,7 @@ from mmdemo.runtime.backends.labels import encoder_bytes, label_names
 from mmdemo.runtime.backends.naming import Names
 from mmdemo.runtime.base import Ask, Load, Seen
 from mmdemo.runtime.estimates import Estimate, Part
+from mmdemo.runtime.explaining import Explained, Given
 
 LABELS = 20
 """How many labels are kept; a task shows fewer."""
@@ -46,6 +49,7 @@ class FusionBackend:
         folder = request.folders[request.spec.key]
         encoder_folder = request.folders[request.spec.parts[0]]
         self.spec, self.device = request.spec, request.device
+        self._folders, self._threads = (folder, encoder_folder), request.threads
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         self._vision = SimpleNamespace(**config["vision_config"])
         taken = {"concat": self._vision.grid_size**2, "attention": config.get("queries", 0)}
@@ -100,13 +104,7 @@ class FusionBackend:
 
     def answer(self, asks: Sequence[Ask]) -> Iterator[Seen]:
         """As `describe`, each picture in its own style and length."""
-        from mmdemo.fusion.pixels import pixels
-
-        classes, logits, state = self._prefills(
-            pixels(
-                [ask.image for ask in asks], self._vision.image_size, self._vision.image_mean, self._vision.image_std
-            )
-        )
+        classes, logits, state = self._prefills(self._pixels([ask.image for ask in asks]))
         labels = [self._labels(row) for row in classes]
         for index, (ask, found) in enumerate(zip(asks, labels, strict=True)):
             if ask.style == "tags":
@@ -127,6 +125,53 @@ class FusionBackend:
                 yield seen
             elif done:  # words that may not stand are not shown
                 yield self._judged(seen, classes[index])
+
+    def needs(self) -> Mapping[str, int]:
+        """One picture."""
+        return {"vision": 1}
+
+    def explain(self, given: Sequence[Given], answer: str) -> Iterator[Explained]:
+        """See `runtime.explaining.Explainer`. Gradients need torch: on a CPU the model is opened beside the graphs."""
+        if not all(one.frames for one in given):
+            raise InputError("There is no picture to look at: give one.")
+        import torch
+
+        from mmdemo.runtime.backends.checkpoint import use_threads
+
+        use_threads(self._threads)
+        model = self._model()
+        for one in given:
+            values = self._pixels(one.frames[:1])
+            classes = self._prefills(values)[0][0]
+            said = answer or next(seen.text for seen in self.answer([Ask(one.frames[0])]) if seen.done)
+            sights, pixels = self._sights(values, said), torch.from_numpy(values).to(self.device)
+            if self._names and self._names.unfamiliar(classes[None])[0] and said == self._names.sentence(classes):
+                chosen, phrases = self._names.named(classes)
+                maps, likely = fusion_why.evidence(model.vision, pixels, chosen)
+                yield Explained(said, fusion_why.of_labels(said, phrases, maps, likely), sights, from_labels=True)
+                continue
+            with torch.no_grad():
+                features = {"vision": model.encoded("vision", pixels)}
+            yield Explained(said, fusion_why.reasons(model, self._tokenizer, features, said, self._room), sights)
+
+    def _model(self) -> Any:
+        """The model in torch."""
+        if isinstance(self._engine, TorchEngine):
+            return self._engine.model
+        from mmdemo.fusion.checkpoint import assemble
+
+        return assemble(*self._folders)
+
+    def _sights(self, values: NDArray[np.float32], answer: str) -> Sights:
+        """What it reads of a picture, and the tokens of its answer."""
+        mean, deviation = (np.asarray(x, np.float32) for x in (self._vision.image_mean, self._vision.image_std))
+        shown = np.clip((values[0].transpose(1, 2, 0) * deviation + mean) * 255, 0, 255).round().astype(np.uint8)
+        return Sights((shown,), tokens=tuple(fusion_why.tokens(self._tokenizer, answer)))
+
+    def _pixels(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
+        from mmdemo.fusion.pixels import pixels
+
+        return pixels(images, self._vision.image_size, self._vision.image_mean, self._vision.image_std)
 
     def _judged(self, seen: Seen, logits: NDArray[np.float32]) -> Seen:
         """What is said of an unfamiliar picture: the sentence if it speaks of a likely label, else one of labels."""

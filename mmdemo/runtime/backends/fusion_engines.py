@@ -82,8 +82,8 @@ class TorchEngine:
         from mmdemo.fusion.export import Prefill, Step
 
         self._torch, self._device = torch, device
-        model = assemble(folder, encoder_folder).to(device)
-        self._prefill, self._step = Prefill(model).to(device), Step(model)
+        self.model = assemble(folder, encoder_folder).to(device)
+        self._prefill, self._step = Prefill(self.model).to(device), Step(self.model)
 
     def prefill(self, pixels: Floats) -> tuple[Floats, Floats, Any]:
         """See `Engine`."""

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmdemo import private_openvino
+from mmdemo.runtime import headers
 
 Floats = NDArray[np.float32]
 KINDS = ("llama", "qwen2", "qwen3")
@@ -36,12 +37,8 @@ PARTS = ("openvino_tokenizer.xml", "openvino_tokenizer.bin", "openvino_detokeniz
 
 def readable(packed: Path) -> bool:
     """Whether the file is of a kind, and its weights of types, of which a graph can be made without loss."""
-    from gguf import GGUFReader
-
-    reader = GGUFReader(packed)
-    field = reader.get_field("general.architecture")
-    types = {tensor.tensor_type.name for tensor in reader.tensors}
-    return field is not None and str(field.contents()) in KINDS and types <= {*EXACT, "Q4_1"}
+    header = headers.gguf(packed)
+    return header.values.get("general.architecture") in KINDS and {*header.types.values()} <= {*EXACT, "Q4_1"}
 
 
 def folder_of(packed: Path, exact: bool) -> Path:

@@ -149,6 +149,11 @@ class Names:
             return f"{capital(kind)}, perhaps {self._phrases[first]}."
         return f"Perhaps {self._phrases[first]} or {self._phrases[second]}."
 
+    def named(self, logits: Floats) -> tuple[list[int], list[str]]:
+        """The two classes that a sentence of labels, (classes,), may name: numbers and phrases, the likeliest first."""
+        best = [int(index) for index in np.argsort(-logits)[:2]]
+        return best, [self._phrases[index] for index in best]
+
     def _kind(self, probabilities: Floats, first: int) -> str:
         """The smallest kind that surely holds the picture's thing, and the likeliest class with it; else empty."""
         sure = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
@@ -13,10 +14,12 @@ from typing import Any
 from mmdemo import private_openvino
 from mmdemo.errors import StudioError, Unsupported, WeightsError
 from mmdemo.folders import bytes_in
+from mmdemo.runtime import headers
 from mmdemo.runtime.backends import gguf_graph
 from mmdemo.runtime.backends.talking import PENALTY, no_template, too_long
 from mmdemo.runtime.base import Load, Talk
 from mmdemo.runtime.estimates import Estimate, Part
+from mmdemo.runtime.gguf_header import Header
 from mmdemo.runtime.handover import threaded
 
 TOKENS = 4096
@@ -73,14 +76,12 @@ class OpenVinoLMBackend:
         exact = is_exact(request, packed)
         graph = gguf_graph.folder_of(packed, exact)
         size = bytes_in(graph) if gguf_graph.is_made(packed, exact) else packed.stat().st_size
-        from gguf import GGUFReader
-
-        reader = GGUFReader(packed)
-        embedding = next((int(one.n_elements) for one in reader.tensors if one.name == "token_embd.weight"), 0)
-        parameters = sum(int(one.n_elements) for one in reader.tensors)
+        header = headers.gguf(packed)
+        embedding = math.prod(header.shapes.get("token_embd.weight", (0,)))
+        parameters = sum(math.prod(shape) for shape in header.shapes.values())
         parts = (Part("layers", parameters - embedding, 2 * size), Part("token_embd", embedding, 4 * embedding))
         return Estimate(
-            parts, cache=cache_of(reader, TOKENS), tokens=TOKENS, dtype="as in the file" if exact else "int4"
+            parts, cache=cache_of(header, TOKENS), tokens=TOKENS, dtype="as in the file" if exact else "int4"
         )
 
     def talk(self, messages: Sequence[dict[str, str]], *, max_tokens: int) -> Iterator[str]:
@@ -202,20 +203,12 @@ def is_exact(request: Load, packed: Path) -> bool:
 
 def context_of(packed: Path) -> int:
     """Tokens of prompt and answer together that the model was trained for."""
-    from gguf import GGUFReader
-
-    return number(GGUFReader(packed), "context_length", 2048)
+    return headers.gguf(packed).trait("context_length", 2048)
 
 
-def cache_of(reader: Any, tokens: int) -> int:
+def cache_of(header: Header, tokens: int) -> int:
     """Bytes of the key-value cache: 16 bits a number."""
-    heads = number(reader, "attention.head_count", 1)
-    width = number(reader, "embedding_length", 0) // heads
-    return 4 * number(reader, "block_count", 1) * number(reader, "attention.head_count_kv", heads) * width * tokens
-
-
-def number(reader: Any, name: str, default: int) -> int:
-    """A whole number of the file's description of its architecture."""
-    kind = reader.get_field("general.architecture")
-    field = reader.get_field(f"{kind.contents()}.{name}") if kind else None
-    return int(field.contents()) if field else default
+    heads = header.trait("attention.head_count", 1)
+    width = header.trait("embedding_length", 0) // heads
+    kept = header.trait("attention.head_count_kv", heads)
+    return 4 * header.trait("block_count", 1) * kept * width * tokens

@@ -28,6 +28,7 @@ class AudioClassification(Labelled):
     starter = "whisper-base"
     methods = {"head": 2e-3}  # noqa: RUF012  # read only
     epochs = 20
+    drops = False
 
     def __init__(self, given: Given) -> None:
         super().__init__(given)

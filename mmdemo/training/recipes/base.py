@@ -59,6 +59,7 @@ class Recipe(ABC):
         methods: how it can be trained, and the learning rate that suits each; the first is what `auto` means.
         step_rows: rows of one step, if the user does not say.
         epochs: times through the data, likewise, for a thousand rows; fewer rows are seen more often.
+        drops: whether dropout does anything here.
         model: what is trained, in evaluation mode.
         baseline: what stands in for an answer before anything was learned; empty: the model's own answers.
     """
@@ -69,6 +70,7 @@ class Recipe(ABC):
     methods: ClassVar[Mapping[str, float]]
     step_rows: ClassVar[int] = 32
     epochs: ClassVar[int] = 5
+    drops: ClassVar[bool] = True
     model: nn.Module
     baseline: str = ""
 

@@ -32,6 +32,7 @@ class ImageClassification(Labelled):
     methods = {"head": 1e-2}  # noqa: RUF012  # read only
     step_rows = 64
     epochs = 20
+    drops = False
 
     def __init__(self, given: Given) -> None:
         super().__init__(given)

@@ -11,7 +11,7 @@ import gradio as gr
 
 from mmdemo import catalog
 from mmdemo.results import Description
-from mmdemo.ui import files, keep, parts
+from mmdemo.ui import files, keep, parts, why
 from mmdemo.ui.bench import Bench, Context, State, Updates
 from mmdemo.ui.form import Form
 from mmdemo.ui.handlers import listen, private
@@ -19,6 +19,7 @@ from mmdemo.ui.i18n import label, language_of, say
 from mmdemo.ui.inputs import Area, Look, advanced, drop_area, intro
 from mmdemo.ui.keep import Keep
 from mmdemo.ui.question import Spoken
+from mmdemo.ui.why import Why
 
 
 @dataclass
@@ -26,6 +27,8 @@ class Work:
     """One request: its pictures and what was said of them so far."""
 
     paths: list[Path]
+    model: str = ""
+    style: str = "sentence"
     found: dict[str, Description] = field(default_factory=dict)
     pictures: dict[str, str] = field(default_factory=dict)
 
@@ -75,6 +78,7 @@ class Describe:
                 with gr.Row(elem_classes=["mm-downloads"]):
                     self.json = gr.DownloadButton(label("download_json"), size="sm", visible=False)
                     self.csv = gr.DownloadButton(label("download_csv"), size="sm", visible=False)
+                self.why = Why(context, "describe")
                 self.keep = Keep(context, "describe")
         self.model, self.style = self.form.components["model"], self.form.components["style"]
         self.looks = [
@@ -85,11 +89,12 @@ class Describe:
 
     def _wire(self) -> list[Any]:
         outputs = [self.area.drop, self.paths, self.result, self.prompt, self.prompt_fold, self.json, self.csv]
-        outputs += [*self.keep.outputs, *self.bench.outputs]
+        outputs += [*self.why.outputs, *self.keep.outputs, *self.bench.outputs]
         options = self.form.inputs
         question = [self.spoken.question, self.paths, *options]
         self.model.change(styles, [self.model, self.style], self.style, **private())
         return [
+            *self.why.listeners,
             listen(self.area.drop.upload, self.dropped, [self.area.drop, *options], outputs),
             listen(self.camera.input, self.dropped, [self.camera, *options], outputs),
             listen(self.go.click, self.again, [self.paths, *options], outputs),
@@ -131,10 +136,16 @@ class Describe:
             yield self.bench.refuse(say("no_files", language))
             return
         work = Work(paths)
-        yield {self.area.drop: None, self.paths: [str(path) for path in paths], **self.keep.hidden()}
+        yield {
+            self.area.drop: None,
+            self.paths: [str(path) for path in paths],
+            **self.why.hidden(),
+            **self.keep.hidden(),
+        }
 
         def make(run: Any) -> Iterator[Any]:
             options = replace(self.form.read(chosen), question=question)
+            work.model, work.style = options.model, options.style
             return self.context.studio.run("describe", work.paths, options, run.stop, run.who)
 
         def fold(one: Description) -> None:
@@ -150,6 +161,8 @@ class Describe:
         if last:
             prompt = next((one.prompt for one in done if one.prompt), "")
             updates |= {self.prompt_fold: gr.update(visible=bool(prompt)), self.prompt: prompt}
+            asked = [item for one in done for item in why.of_description(one, work.style)]
+            updates |= self.why.filled(asked, work.model)
             updates |= self.keep.filled([item for one in done for item in keep.of_description(one)])
             name = "descriptions" if many else work.paths[0].stem
             for button, ending, text in ((self.json, "json", files.as_json), (self.csv, "csv", files.as_csv)):

@@ -10,13 +10,14 @@ from typing import Any
 import gradio as gr
 
 from mmdemo.results import Transcript
-from mmdemo.ui import downloads, files, keep, parts, timeline
+from mmdemo.ui import downloads, files, keep, parts, timeline, why
 from mmdemo.ui.bench import Bench, Context, State, Updates
 from mmdemo.ui.form import Form
 from mmdemo.ui.handlers import listen
 from mmdemo.ui.i18n import label, language_of, say
 from mmdemo.ui.inputs import Area, advanced, drop_area, intro
 from mmdemo.ui.keep import Keep
+from mmdemo.ui.why import Why
 
 
 @dataclass
@@ -24,6 +25,7 @@ class Work:
     """One request: its recordings and what was heard in them so far."""
 
     paths: list[Path]
+    model: str = ""
     found: dict[str, Transcript] = field(default_factory=dict)
 
 
@@ -53,15 +55,17 @@ class Speech:
                 self.bench = Bench(context, "speech")
                 self.result = gr.HTML("", elem_classes=["mm-result", "mm-flat"], elem_id="mm-speech-result")
                 self.downloads = downloads.place("speech")
+                self.why = Why(context, "speech")
                 self.keep = Keep(context, "speech")
         self.looks = [intro("intro_speech", self.result)]
         self.listeners = self._wire()
 
     def _wire(self) -> list[Any]:
         outputs = [self.area.drop, self.paths, self.result, *self.downloads.values(), *self.keep.outputs]
-        outputs += self.bench.outputs
+        outputs += [*self.why.outputs, *self.bench.outputs]
         options = self.form.inputs
         return [
+            *self.why.listeners,
             listen(self.area.drop.upload, self.given, [self.area.drop, *options], outputs),
             listen(self.microphone.stop_recording, self.given, [self.microphone, *options], outputs),
             listen(self.go.click, self.given, [self.paths, *options], outputs),
@@ -93,11 +97,14 @@ class Speech:
             self.area.drop: None,
             self.paths: [str(path) for path in paths],
             **downloads.hidden(self.downloads),
+            **self.why.hidden(),
             **self.keep.hidden(),
         }
 
         def make(run: Any) -> Iterator[Any]:
-            return self.context.studio.run("transcribe", paths, self.form.read(chosen), run.stop, run.who)
+            options = self.form.read(chosen)
+            work.model = options.model
+            return self.context.studio.run("transcribe", paths, options, run.stop, run.who)
 
         def fold(one: Transcript) -> None:
             work.found[one.file] = one
@@ -118,6 +125,8 @@ class Speech:
             updates |= downloads.several(self.downloads, [(path.stem, one) for path, one in whole])
         if last:
             many = len(work.paths) > 1
+            said = [item for _, one in whole for item in why.of_segments(one, "speech")]
+            updates |= self.why.filled(said, work.model)
             updates |= self.keep.filled([item for _, one in whole for item in keep.of_segments(one, many)])
         heard = sum(1.0 if one.done else one.progress for _, one in there)
         if len(work.paths) > 1:

@@ -2,42 +2,40 @@
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
-import json
-import sys
-from collections.abc import Iterator, Sequence
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from mmdemo import catalog, datasets
-from mmdemo.datasets.report import Report, examined
+from mmdemo.datasets.report import Report
 from mmdemo.datasets.rows import Dataset
 from mmdemo.errors import InputError, StudioError
-from mmdemo.jobs import Job
-from mmdemo.jobs.job import WAITING
 from mmdemo.runtime.sources.base import Progress
-from mmdemo.training import config
+from mmdemo.training import ranges, submit
 from mmdemo.training.config import TrainOptions
 from mmdemo.ui import data_cards, uploads
 from mmdemo.ui.bench import Bench, Context, State, Updates, sentence
 from mmdemo.ui.form import Form
 from mmdemo.ui.handlers import listen, quiet
-from mmdemo.ui.i18n import TRAIN, label, language_of, option_label, say
+from mmdemo.ui.i18n import TRAIN, TRIALS, label, language_of, option_label, say
 from mmdemo.ui.inputs import Area, Look, advanced, drop_area, intro
-from mmdemo.ui.run_view import KIND, RunView
+from mmdemo.ui.rows import Rows
+from mmdemo.ui.run_view import RunView
+from mmdemo.ui.trials_view import TrialsView
 
-LOOK = 8.0
-"""Seconds that are spent on opening a data set's media."""
 BASES: dict[str, tuple[str, ...]] = {
     "text-classification": ("embed", "talk"),
     "token-classification": ("embed", "talk"),
     "automatic-speech-recognition": ("transcribe",),
     "image-to-text": ("describe",),
+    "image-text-to-text": ("describe",),
     "image-classification": ("classify",),
     "audio-classification": ("transcribe",),
+    "text-image-retrieval": ("classify",),
+    "text-audio-retrieval": ("transcribe",),
     "text-generation": ("talk",),
 }
 """What a model must be able to do so that a task can begin with it."""
@@ -59,6 +57,11 @@ class Train:
                 info=option_label(TRAIN, "model", "help"), allow_custom_value=True, min_width=200, render=False,
                 elem_id="mm-train-model", elem_classes=["mm-option"],
             ),
+            "also": gr.Dropdown(
+                [(label("no_other_data"), "")], value="", label=option_label(TRAIN, "also", "label"),
+                info=option_label(TRAIN, "also", "help"), allow_custom_value=True, min_width=200, render=False,
+                elem_id="mm-train-also", elem_classes=["mm-option"],
+            ),
         }  # fmt: skip
         self.options = Form.of(TRAIN, own)
         self.task, self.model, self.data = (self.options.components[name] for name in ("task", "model", "data"))
@@ -72,32 +75,64 @@ class Train:
                 self.options.place(advanced=False)
                 self.go = gr.Button(label("train_go"), variant="primary", elem_classes=["mm-go"], elem_id="mm-train-go")
                 advanced(self.options)
+                self._place_search()
             with gr.Column(scale=3, min_width=300, elem_classes=["mm-output"]):
                 self.bench = Bench(context, "train", lasting=False)
                 self.found = gr.HTML("", elem_classes=["mm-result", "mm-flat"], elem_id="mm-train-found")
+                self.rows = Rows(context, self.data, self.sets)
                 self.view = RunView(context)
+                self.trials = TrialsView(context)
         self.looks = [
             intro("intro_train", self.found),
-            Look(self.own_sets, None, self.sets, again=True),
+            Look(self.own_sets, None, [self.sets, self.options.components["also"]], again=True),
             Look(self.bases, [self.task, self.model], self.model, again=True),
             Look(self.view.opened, self.view.runs, self.view.outputs, again=True),
+            Look(self.trials.opened, self.trials.searches, self.trials.outputs, again=True),
         ]
         self.listeners = self._wire()
 
+    def _place_search(self) -> None:
+        """The form of a search, folded."""
+        own = {
+            "ranges": gr.Textbox(
+                "", lines=6, label=option_label(TRIALS, "ranges", "label"), info=option_label(TRIALS, "ranges", "help"),
+                min_width=320, render=False, elem_id="mm-trials-ranges", elem_classes=["mm-option"],
+            ),
+        }  # fmt: skip
+        self.how = Form.of(TRIALS, own)
+        with gr.Accordion(label("trials_title"), open=False, elem_classes=["mm-fold"], elem_id="mm-trials"):
+            self.how.place(advanced=False)
+            with gr.Row(elem_classes=["mm-take"]):
+                self.offer = gr.Button(
+                    label("trials_offer"), size="sm", elem_classes=["mm-action"], elem_id="mm-trials-offer"
+                )
+                self.seek = gr.Button(label("trials_go"), size="sm", elem_classes=["mm-action"], elem_id="mm-trials-go")
+
     def _wire(self) -> list[Any]:
-        read = [self.area.drop, self.sets, self.data, self.task, self.model, self.found, *self.bench.outputs]
-        started = [self.found, *self.bench.outputs, *self.view.outputs]
+        read = [self.area.drop, self.task, self.model, self.found, *self.rows.outputs, *self.bench.outputs]
+        started = [self.found, self.rows.box, *self.bench.outputs, *self.view.outputs]
         self.task.change(self.bases, [self.task, self.model], self.model, **quiet())
         return [
             listen(self.area.drop.upload, self.dropped, [self.area.drop], read),
             listen(self.sets.input, self.picked, [self.sets], read),
+            listen(self.rows.again.click, self.picked, [self.data], read),
             listen(self.go.click, self.start, self.options.inputs, started),
-        ]
+            listen(self.seek.click, self.search, [*self.options.inputs, *self.how.inputs],
+                   [self.found, *self.bench.outputs, *self.trials.outputs]),
+            listen(self.offer.click, self.ranges, self.options.inputs,
+                   [self.how.components["ranges"], *self.bench.outputs]),
+            listen(self.trials.train.click, self.best, [self.trials.searches],
+                   [*self.view.outputs, self.trials.problem]),
+        ]  # fmt: skip
 
-    def own_sets(self) -> Any:
-        """The data sets that are there."""
+    def own_sets(self) -> Updates:
+        """The data sets that are there: to learn from, and to see whether something else was forgotten."""
         there = uploads.own(self.context.studio.settings)
-        return gr.update(choices=there, visible=bool(there))
+        also = self.options.components["also"]
+        return {
+            self.sets: gr.update(choices=there, visible=bool(there)),
+            also: gr.update(choices=[(label("no_other_data"), ""), *there]),
+        }
 
     def bases(self, task: str, model: str) -> Any:
         """The models that a task can begin with: the starter, what is on this machine, tuned ones too."""
@@ -124,18 +159,15 @@ class Train:
         got: list[tuple[Path, Dataset, Report]] = []
 
         def make(run: Any) -> Iterator[Any]:
-            yield Progress("Reading the data")
-            path = where()
-            dataset = datasets.read(path, settings)
-            yield Progress("Checking the data")
-            yield path, dataset, examined(dataset, settings, seconds=LOOK, cancelled=run.stop.is_set)
+            return uploads.reading(where, settings, run.stop.is_set)
 
         def show(last: bool) -> State:
             if not got:
                 return State({self.area.drop: None} if last else {})
             path, dataset, report = got[0]
             tasks = data_cards.tasks_of(report)
-            updates: Updates = {self.area.drop: None, self.found: data_cards.found(dataset, report, settings, language)}
+            updates: Updates = {self.area.drop: None, self.found: data_cards.found(dataset, report, language)}
+            updates |= self.rows.opened(path, dataset, language)
             updates |= {self.data: str(path), self.sets: gr.update(choices=uploads.own(settings), visible=True)}
             if tasks:
                 updates |= {self.task: tasks[0], self.model: self.bases(tasks[0], "")}
@@ -149,35 +181,80 @@ class Train:
         *chosen, request = values
         language = language_of(request)
         try:
-            options = self.options.read(chosen)
-            if not options.data:
-                raise InputError("There are no data to train on yet: drop them first, or choose a set that is there.")
-            job = self.submit(options)
+            job = submit.training(self._asked(chosen), self.context.studio.jobs)
         except StudioError as error:
             yield self.bench.refuse(sentence(error, language, "the tab train"))
             return
-        yield {self.found: "", self.bench.status: "", **self.view.shown(job.id, language)}
+        yield {
+            self.found: "",
+            self.rows.box: gr.update(visible=False),
+            self.bench.status: "",
+            **self.view.shown(job.id, language),
+        }
+
+    def _asked(self, chosen: list[Any]) -> TrainOptions:
+        """The options of a run, which need data.
+
+        Raises:
+            UnknownName, InputError: for values out of bounds, and without data.
+        """
+        options: TrainOptions = self.options.read(chosen)
+        if not options.data:
+            raise InputError("There are no data to train on yet: drop them first, or choose a set that is there.")
+        return options
+
+    def search(self, *values: Any) -> Iterator[Updates]:
+        """Put a search for settings in the queue, and show it."""
+        *chosen, request = values
+        language, count = language_of(request), len(self.options.inputs)
+        try:
+            options, how = self._asked(chosen[:count]), self.how.read(chosen[count:])
+            ranges.parse(how.ranges)
+            job = submit.search(options, how, self.context.studio.jobs)
+        except StudioError as error:
+            yield self.bench.refuse(sentence(error, language, "the search for settings"))
+            return
+        yield {self.found: "", self.bench.status: "", **self.trials.shown(job.id, language)}
+
+    def ranges(self, *values: Any) -> Iterator[Updates]:
+        """Write down what would be searched for if nobody says."""
+        *chosen, request = values
+        settings, got = self.context.studio.settings, list[str]()
+
+        def make(run: Any) -> Iterator[Any]:
+            yield Progress("Looking for ranges")
+            options = self._asked(chosen)
+            from mmdemo.training import recipes
+            from mmdemo.training.models import settled
+
+            kind = recipes.get(options.task)
+            rows = len(datasets.read(Path(options.data), settings).rows)
+            yield ranges.written(ranges.offered(settled(options, kind), kind, rows))
+
+        def show(last: bool) -> State:
+            return State({self.how.components["ranges"]: got[0]} if got else {}, words=say("trials_offered", language))
+
+        language = language_of(request)
+        yield from self.bench.serve(request, make, got.append, show)
+
+    def best(self, chosen: str, request: gr.Request) -> Iterator[Updates]:
+        """Put a training with the best settings of a search in the queue, and show it."""
+        language = language_of(request)
+        job, updates = self.trials.again(chosen, language)
+        yield {**updates, **(self.view.shown(job.id, language) if job else {})}
 
     def show(self, pressed: gr.EventData, request: gr.Request) -> Any:
-        """Show a training here, after its button in the drawer of jobs was pressed."""
+        """Show a training or a search here, after its button in the drawer of jobs was pressed."""
+        outputs, updates = self.outputs, dict[Any, Any]()
         if pressed.action != "show":
-            return [gr.skip()] * (1 + len(self.view.outputs))
-        updates = self.view.shown(str(pressed.value), language_of(request))
-        return [gr.Tabs(selected=self.name), *(updates.get(one, gr.skip()) for one in self.view.outputs)]
+            return [gr.skip()] * (1 + len(outputs))
+        with contextlib.suppress(StudioError):  # it was removed meanwhile
+            id, language = str(pressed.value), language_of(request)
+            view = self.trials if self.context.studio.jobs.get(id).kind == submit.SEARCH else self.view
+            updates = view.shown(id, language)
+        return [gr.Tabs(selected=self.name), *(updates.get(one, gr.skip()) for one in outputs)]
 
-    def submit(self, options: TrainOptions) -> Job:
-        """The job of a training; the same one again as long as the same training waits or runs."""
-        jobs = self.context.studio.jobs
-        digest = hashlib.sha256(json.dumps(dataclasses.asdict(options), sort_keys=True).encode()).hexdigest()[:24]
-        over = [job for job in jobs.all() if job.token.startswith(digest) and job.state not in WAITING]
-
-        def make(folder: Path) -> Sequence[str]:
-            return [sys.executable, "-m", "mmdemo.training", str(config.write(options, folder))]
-
-        return jobs.submit(KIND, title(options), make, token=f"{digest}-{len(over)}")
-
-
-def title(options: TrainOptions) -> str:
-    """What people read: the data's name, and what begins to learn from them."""
-    data = Path(options.data)
-    return f"{data.stem or data.name} · {catalog.get(options.model).title if options.model else options.task}"
+    @property
+    def outputs(self) -> list[Any]:
+        """What `show` changes besides the tab."""
+        return [*self.view.outputs, *self.trials.outputs]

@@ -13,7 +13,7 @@ import gradio as gr
 from mmdemo.errors import InputError
 from mmdemo.results import Track
 from mmdemo.runtime.sources.base import Progress
-from mmdemo.ui import downloads, files, keep, parts, timeline
+from mmdemo.ui import downloads, files, keep, parts, timeline, why
 from mmdemo.ui.bench import Bench, Context, State, Updates
 from mmdemo.ui.form import Form
 from mmdemo.ui.handlers import listen
@@ -21,6 +21,7 @@ from mmdemo.ui.i18n import label, language_of, say
 from mmdemo.ui.inputs import Area, advanced, drop_area, intro
 from mmdemo.ui.keep import Keep
 from mmdemo.ui.scratch import scratch
+from mmdemo.ui.why import Why
 
 ANOTHER = """
 watch("value", () => {
@@ -37,6 +38,7 @@ class Work:
 
     path: Path
     url: str = ""
+    model: str = ""
     track: Track | None = None
 
 
@@ -71,15 +73,17 @@ class Video:
                 self.film = gr.DownloadButton(
                     label("burned"), size="sm", visible=False, elem_classes=["mm-action"], elem_id="mm-video-burned"
                 )
+                self.why = Why(context, "video")
                 self.keep = Keep(context, "video")
         self.looks = [intro("intro_video", self.cues)]
         self.listeners = self._wire()
 
     def _wire(self) -> list[Any]:
         outputs = [self.area.drop, self.path, self.track, self.player, self.cues, self.burn, self.film]
-        outputs += [*self.downloads.values(), *self.keep.outputs, *self.bench.outputs]
+        outputs += [*self.downloads.values(), *self.why.outputs, *self.keep.outputs, *self.bench.outputs]
         options = self.form.inputs
         return [
+            *self.why.listeners,
             listen(self.area.drop.upload, self.given, [self.area.drop, *options], outputs),
             listen(self.go.click, self.given, [self.path, *options], outputs),
             listen(self.burn.click, self.write_captions, [self.path, self.track], outputs),
@@ -115,11 +119,14 @@ class Video:
             self.burn: gr.update(visible=False),
             self.film: gr.update(visible=False),
             **downloads.hidden(self.downloads),
+            **self.why.hidden(),
             **self.keep.hidden(),
         }
 
         def make(run: Any) -> Iterator[Any]:
-            return self.context.studio.run("caption", [path], self.form.read(chosen), run.stop, run.who)
+            options = self.form.read(chosen)
+            work.model = options.model
+            return self.context.studio.run("caption", [path], options, run.stop, run.who)
 
         def fold(track: Track) -> None:
             work.track = track
@@ -152,6 +159,7 @@ class Video:
         if last and track.segments:
             updates |= downloads.filled(self.downloads, track, work.path.stem)
             updates |= self.keep.filled(keep.of_segments(track) if track.done else [])
+            updates |= self.why.filled(why.of_segments(track, "scene") if track.done else [], work.model)
             updates |= {self.track: track, self.burn: gr.update(visible=True)}
             if work.url:
                 vtt = downloads.text(track, "vtt")

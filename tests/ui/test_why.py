@@ -1,0 +1,103 @@
+"""Explanations on the page: words, heat maps, numbers, and the fold under a result."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mmdemo.results import Description, Explanation, Provenance, Reason, Segment, Sights, Track
+from mmdemo.ui import heat, why_cards
+from mmdemo.ui.tabs.describe import Describe
+from mmdemo.ui.why import of_description, of_segments
+from tests.ui.handling import CHINESE, REQUEST, all_of, placed
+
+FROM = Provenance("starter-describer", "cpu", 0.4)
+
+
+def opened(address: str) -> Image.Image:
+    return Image.open(io.BytesIO(base64.b64decode(address.partition(",")[2])))
+
+
+def weights(*places: tuple[int, int, int], shape: tuple[int, int, int] = (1, 3, 3)) -> Any:
+    made = np.zeros(shape, np.float32)
+    for place in places:
+        made[place] = 1 / len(places)
+    return made
+
+
+def explanation(file: str = "a.jpg") -> Explanation:
+    half = {"vision": weights((1, 2, 0), shape=(2, 3, 3)) * 0.75, "audio": weights((0, 0, 8), shape=(1, 1, 10)) * 0.25}
+    reasons = (
+        Reason("A", 0.9, half, {"vision": 0.89, "audio": 0.91}),
+        Reason("<bell>", 0.5, half, {"vision": 0.4, "audio": 0.001}),
+    )
+    pictures = (np.full((8, 8, 3), 90, np.uint8), np.full((8, 8, 3), 160, np.uint8))
+    sights = Sights(pictures, (0.5, 1.5), (np.eye(8, dtype=np.int32),) * 2, np.random.rand(20, 50), 4.0, ("A", " be"))
+    return Explanation(file, "A <bell>", reasons, sights, FROM)
+
+
+def test_a_heat_map_is_clear_where_nothing_counts_and_strong_where_most_does() -> None:
+    image = np.asarray(opened(heat.heat(weights((0, 2, 0))[0], 1.0)))
+    assert image.shape == (96, 96, 4)
+    assert image[2, -3, 3] == 0 and image[-3, 2, 3] > 150
+    line = np.asarray(opened(heat.heat(weights((0, 0, 9), shape=(1, 1, 10))[0], 1.0)))
+    assert line.shape[0] == 1 and line[0, -2, 3] > 150 > line[0, 2, 3]
+
+
+def test_the_word_that_most_needs_a_modality_is_chosen_first_and_told_in_numbers() -> None:
+    html = why_cards.html(explanation(), "", "en")
+    assert re.findall(r'aria-pressed="(\w+)"', html) == ["false", "true"] and "&lt;bell&gt;" in html
+    assert "<bell>" not in html
+    assert "without sound: &lt; 1 %" in html and "picture: 75 % of it" in html
+    assert "lower left, frame at 00:01.5" in html and "00:03.4" in html
+    assert html.count("mm-heat") == 2 * (2 + 1), "of each word a map on every frame and on the sound"
+    assert html.count("hidden") == 1
+
+
+def test_what_the_model_saw_is_shown_in_the_readers_language() -> None:
+    html = why_cards.html(explanation(), "", "zh")
+    for words in ("模型看到的内容", "8 × 8 像素", "20 个频带", "回答的词元：2 个", "没有声音时"):
+        assert words in html
+    assert not re.search(r">[^<]*\b(without|picture|frames)\b", html)
+
+
+def test_only_what_a_fusion_model_said_can_be_explained(studio: Any, tmp_path: Path) -> None:
+    tab = placed(Describe, studio)
+    (item,) = of_description(Description(str(tmp_path / "a.jpg"), "A dog.", FROM), "sentence")
+    assert item.answer == "A dog."
+    assert tab.why.filled([item], "starter-describer")[tab.why.fold]["visible"] is True
+    assert tab.why.filled([item], "smolvlm2-256m")[tab.why.fold]["visible"] is False
+    assert tab.why.filled([item], "no-such")[tab.why.fold]["visible"] is False
+    (asked,) = of_description(Description("a.jpg", "Two.", FROM, question="How many?"), "sentence")
+    assert asked.answer == "", "what another model answered is not its own"
+    track = Track("a.mp4", (Segment(1, 2, "A dog.", "scene"), Segment(1, 2, "Hello", "speech")), FROM)
+    assert [(one.start, one.end, one.answer) for one in of_segments(track, "scene")] == [(1, 2, "A dog.")]
+
+
+@pytest.mark.parametrize("request_", [REQUEST, CHINESE])
+def test_opening_the_fold_explains_the_chosen_answer(studio: Any, tmp_path: Path, request_: Any) -> None:
+    photo = tmp_path / "photo.jpg"
+    Image.new("RGB", (64, 48), "green").save(photo)
+
+    def reasons(files: Any, options: Any) -> Iterator[Any]:
+        yield explanation(str(files[0]))
+
+    studio.script["why"] = reasons
+    tab = placed(Describe, studio)
+    _, shown = all_of(tab.dropped([str(photo), str(photo)], *tab.form.defaults(), REQUEST))
+    assert shown[tab.why.fold]["visible"] is True and shown[tab.why.which]["visible"] is True
+    _, after = all_of(tab.why.explain(shown[tab.why.items], 1, shown[tab.why.model], request_))
+    assert "mm-why-word" in after[tab.why.shown]
+    task, files, options = studio.asked[-1]
+    assert (task, files) == ("why", [photo])
+    assert options.model == "starter-describer" and options.answer == "a brown dog runs through the grass"
+    _, again = all_of(tab.again([str(photo)], *tab.form.defaults(), REQUEST))
+    assert again[tab.why.shown] == "", "an explanation goes with its answer"
