@@ -88,8 +88,6 @@ def _made(case: Case, data: Path, folder: Path) -> tuple[Any, Sequence[Any]]:
     settings = dataclasses.replace(settings, home=str(folder))  # what is seen once is kept there, and seen this time
     rows = read(data, settings).rows
     recipe: Any = kind(Given(options, base, settings, "cpu", rows))
-    if base.gguf:  # its weights were unpacked; only `Trainer` thinks that they are still packed, and refuses
-        recipe.model.get_base_model().is_quantized = False
     return recipe, rows
 
 

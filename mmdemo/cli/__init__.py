@@ -15,7 +15,7 @@
     python -m mmdemo train      --resume DIR
     python -m mmdemo search     --task TASK --data PATH --out DIR [--range FIELD=LOW..HIGH …] [--trials N] [--minutes M]
     python -m mmdemo search     --resume DIR
-    python -m mmdemo evaluate   --task TASK --data PATH --model KEY_OR_DIR [--split S] [--limit N] [--json]
+    python -m mmdemo evaluate   --task TASK --data PATH --model KEY_OR_DIR [--also PATH] [--json]
     python -m mmdemo export     DIR --format adapter|merged|ctranslate2|zip [-o OUT]
     python -m mmdemo jobs       list|show|stop|resume|remove [ID…] [--json]
 

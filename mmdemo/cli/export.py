@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any, TextIO
 
-FORMATS = ("adapter", "merged", "ctranslate2", "zip")
+FORMATS = ("adapter", "merged", "ctranslate2", "gguf", "gguf-q8_0", "zip")
 
 
 def add_command(commands: Any) -> None:

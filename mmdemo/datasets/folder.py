@@ -109,6 +109,10 @@ class Folder:
 
     def media(self) -> tuple[Path, ...]:
         """The files whose endings say picture, recording or video."""
+        return self._media
+
+    @cached_property
+    def _media(self) -> tuple[Path, ...]:
         return tuple(path for path in self.files if endings.kind(path))
 
     def find(self, named: str, near: Path | None = None) -> Path | None:

@@ -13,7 +13,7 @@ SOUNDS = frozenset((".wav", ".flac", ".mp3", ".m4a", ".aac", ".ogg", ".oga", ".o
 
 def kind(name: str | PurePath) -> str:
     """`image`, `audio` or `video`, empty for any other ending."""
-    ending = PurePath(name).suffix.lower()
+    ending = (name if isinstance(name, PurePath) else PurePath(name)).suffix.lower()
     if ending in PICTURES:
         return "image"
     if ending in SOUNDS:

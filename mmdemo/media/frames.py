@@ -44,17 +44,14 @@ class Frame:
     full: Callable[[], Pixels]
 
 
-def frames(path: Path, rate: float, offset: float = 0.0, since: float = 0.0) -> Iterator[Frame]:
+def frames(path: Path, rate: float, offset: float = 0.0) -> Iterator[Frame]:
     """About `LOOKS` frames a second of the video, and always its first; upright. None if nothing can be read.
 
     Args:
         rate: mean frames a second, 0 if unknown.
         offset: seconds at which the picture begins; OpenCV counts from there.
-        since: seconds from which on frames are wanted; where the file can be searched, those before are passed over.
     """
     capture = opened(path)
-    if since > offset:
-        capture.set(cv2.CAP_PROP_POS_MSEC, 1000 * (since - offset))
     rate = rate if 0 < rate < 1000 else 25.0
     time = offset - 1 / rate
     looked = -float("inf")

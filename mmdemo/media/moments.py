@@ -1,49 +1,59 @@
-"""A few frames of a video, evenly spaced over a stretch of it."""
+"""Pictures of a video at given moments, and a stretch of its sound: a look, not all of it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
+import cv2
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from mmdemo.errors import UnreadableMedia
-from mmdemo.media.frames import Frame, frames
-from mmdemo.media.video import probe
+from mmdemo.media.audio import RATE, stream_audio
+from mmdemo.media.frames import opened
 from mmdemo.settings import Settings
 
 
-def moments(
-    path: Path, settings: Settings, count: int, start: float = 0.0, end: float | None = None
-) -> list[Image.Image]:
-    """The frames in the middle of `count` equal parts of a stretch, RGB and upright; one may come twice.
+def evenly(start: float, end: float, count: int) -> tuple[float, ...]:
+    """The middles of `count` equal parts of a stretch, in seconds."""
+    return tuple(start + (end - start) * (place + 0.5) / count for place in range(count))
 
-    Args:
-        start, end: of the stretch, in seconds; without an end all that is left.
+
+def pictures_at(path: Path, times: Sequence[float]) -> list[Image.Image]:
+    """The frame that is shown at each of `times`, in seconds from the start: RGB, upright.
 
     Raises:
-        UnreadableMedia: no video, no picture in it, or no frame that can be read there.
-        TooLarge: see `video.probe`.
+        UnreadableMedia: there is no frame that can be read.
     """
-    info = probe(path, settings)
-    if not info.has_picture:
-        raise UnreadableMedia(f"{path.name} has no picture: choose a video.")
-    last = min(info.seconds or end or 0.0, end if end is not None else float("inf"))
-    wanted = [start + (last - start) * (place + 0.5) / count for place in range(count)]
+    capture = opened(path)
     found: list[Image.Image] = []
-    before: Frame | None = None
-    for frame in frames(path, info.frames_per_second, since=max(0.0, start)):
-        while len(found) < count and frame.time > wanted[len(found)]:
-            found.append(_picture(before or frame))
-        if len(found) == count:
-            break
-        before = frame
-    if before is not None:
-        found += [_picture(before)] * (count - len(found))
+    try:
+        for time in times:
+            capture.set(cv2.CAP_PROP_POS_MSEC, 1000 * max(0.0, time))
+            ok, pixels = capture.read()
+            if ok:
+                found.append(Image.fromarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)))
+            elif found:  # past the last frame, or a broken tail
+                found.append(found[-1])
+    finally:
+        capture.release()
     if not found:
         raise UnreadableMedia(f"{path.name} has no frame that can be read: save or download it again.")
-    return found
+    return [found[0]] * (len(times) - len(found)) + found
 
 
-def _picture(frame: Frame) -> Image.Image:
-    return Image.fromarray(np.ascontiguousarray(frame.full()[:, :, ::-1]))
+def sound_of(path: Path, settings: Settings, start: float, end: float) -> NDArray[np.float32]:
+    """A stretch of a recording or video, 16 kHz mono, (samples,); shorter where it ends before.
+
+    Raises:
+        UnreadableMedia, TooLarge: as `stream_audio`.
+    """
+    pieces = []
+    for block in stream_audio(path, settings):
+        if block.start >= end:
+            break
+        first, last = (round((moment - block.start) * RATE) for moment in (start, end))
+        pieces.append(block.samples[max(0, first) : max(0, last)])
+    return np.concatenate(pieces) if pieces else np.zeros(0, np.float32)

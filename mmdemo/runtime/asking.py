@@ -14,16 +14,15 @@ from mmdemo.runtime.base import (
     Describer,
     Heard,
     Hearing,
-    Scene,
     Seen,
     Speaker,
     Spoken,
     Talk,
     Talker,
     Transcriber,
-    Watcher,
 )
 from mmdemo.runtime.calls import Call
+from mmdemo.runtime.scenes import Scene, Watcher
 
 T = TypeVar("T")
 

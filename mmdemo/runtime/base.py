@@ -129,30 +129,6 @@ class Answerer(Protocol):
         """As `Describer.describe`: words as they come, of all pictures together. It says of each what it says alone."""
 
 
-@dataclass(frozen=True)
-class Scene:
-    """A stretch of video: frames of it, evenly spaced, RGB and upright, and its sound; empty or None for none."""
-
-    frames: Sequence[Image.Image]
-    samples: Audio | None = None
-
-
-@runtime_checkable
-class Watcher(Protocol):
-    """A model that takes several frames of a scene and its sound together.
-
-    Attributes:
-        frames: how many frames of a scene it reads; 0: it sees nothing.
-        hears: whether it reads the sound.
-    """
-
-    frames: int
-    hears: bool
-
-    def watch(self, scenes: Sequence[Scene], *, max_words: int) -> Iterator[Seen]:
-        """Words as they come, for several scenes at once; `Seen.index` counts the scenes."""
-
-
 @runtime_checkable
 class Multimodal(Protocol):
     """A model that looks and listens at once."""

@@ -121,7 +121,7 @@ def _called(ask: Any, backend: Any, found: list[Any], watch: Stopwatch) -> Itera
 def _opened(file: Path, backend: Aligner, settings: Settings) -> Any:
     """A picture, or the beginning of a recording."""
     if backend.hears:
-        from mmdemo.media.stretches import sound_of
+        from mmdemo.media.moments import sound_of
 
         return sound_of(file, settings, 0.0, HEARD)
     from mmdemo.media.images import open_image

@@ -12,9 +12,10 @@ from mmdemo.errors import InputError, UnreadableMedia
 from mmdemo.options import option
 from mmdemo.results import Provenance, Segment, Track
 from mmdemo.runtime.asking import look, watch
-from mmdemo.runtime.base import Ask, Backend, Describer, Hearing, Seen, Watcher
+from mmdemo.runtime.base import Ask, Backend, Describer, Hearing, Seen
 from mmdemo.runtime.calls import Call
 from mmdemo.runtime.lease import Models
+from mmdemo.runtime.scenes import Watcher
 from mmdemo.runtime.standing import How
 from mmdemo.tasks.base import Step, Stopwatch, device_option, go_on, loading, quantization_option, require, unable
 from mmdemo.tasks.listening import NO_SPEECH, listen, transcriber

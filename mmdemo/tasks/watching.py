@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mmdemo.errors import UnreadableMedia
-from mmdemo.runtime.base import RATE, Audio, Scene, Watcher
+from mmdemo.runtime.base import RATE, Audio
+from mmdemo.runtime.scenes import Scene, Watcher
 from mmdemo.settings import Settings
 
 if TYPE_CHECKING:
@@ -32,11 +33,11 @@ class Watching:
 
     def scene(self, shot: Shot) -> Scene:
         """A shot's frames and its sound, as far as the model reads them."""
-        from mmdemo.media.moments import moments
+        from mmdemo.media.moments import evenly, pictures_at
 
         frames = [shot.keyframe][: self._model.frames]
         if self._model.frames > 1:
-            frames = moments(self._path, self._settings, self._model.frames, shot.start, shot.end)
+            frames = pictures_at(self._path, evenly(shot.start, shot.end, self._model.frames))
         return Scene(frames, self._sound(shot) if self._model.hears else None)
 
     def _sound(self, shot: Shot) -> Audio | None:

@@ -113,7 +113,7 @@ def _given(
     file: Path, backend: Explainer, options: Options, settings: Settings, notes: list[str]
 ) -> tuple[list[Given], list[tuple[float, ...]]]:
     """What of a file the model is given, with the times of its frames; of several the likeliest counts."""
-    from mmdemo.media import stretches
+    from mmdemo.media import moments
     from mmdemo.media.images import open_image
     from mmdemo.media.video import probe
 
@@ -127,16 +127,16 @@ def _given(
     frames = needs.get("vision", 0)
     sound = None
     if "audio" in needs and about.has_sound:
-        sound = stretches.sound_of(file, settings, options.start, min(end, options.start + needs["audio"]))
+        sound = moments.sound_of(file, settings, options.start, min(end, options.start + needs["audio"]))
     if not (about.has_picture and frames):
         return [Given((), sound)], [()]
     if frames > 1:
-        times = stretches.evenly(options.start, end, frames)
-        return [Given(tuple(stretches.pictures_at(file, times)), sound)], [times]
-    times = stretches.evenly(options.start, end, LOOKS if options.answer else 1)
+        times = moments.evenly(options.start, end, frames)
+        return [Given(tuple(moments.pictures_at(file, times)), sound)], [times]
+    times = moments.evenly(options.start, end, LOOKS if options.answer else 1)
     if options.answer:
         notes.append("This model looks at one picture: shown is the frame for which the sentence is likeliest.")
-    return [Given((one,), sound) for one in stretches.pictures_at(file, times)], [(time,) for time in times]
+    return [Given((one,), sound) for one in moments.pictures_at(file, times)], [(time,) for time in times]
 
 
 def _is_picture(file: Path, settings: Settings) -> bool:

@@ -1,9 +1,10 @@
 """`python -m mmdemo.training FOLDER/run.json`: run it, or go on with it; also under `accelerate launch`.
 
-On several processes of a CPU: `torchrun --nproc_per_node 2 -m mmdemo.training FOLDER/run.json`, since
-`accelerate launch` wants MPI for that.
+On several processes of a CPU: `accelerate launch --multi_gpu --num_processes 2 -m mmdemo.training FOLDER/run.json`
+with `"device": "cpu"` in the file, since `accelerate launch --cpu` wants MPI for that; `torchrun` does as well.
 
-The exit status is 0 when it is done, 75 when it was stopped (SIGTERM, Ctrl+C) and can go on, 1 when it failed.
+The exit status is 0 when it is done, 75 when it was stopped (SIGTERM, Ctrl+C) and can go on, 74 when the disk is
+full, 1 when it failed otherwise.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""Take a result away: adapters, a whole checkpoint, CTranslate2 for Whisper, or a zip that runs by itself."""
+"""Take a result away: adapters, a whole checkpoint, CTranslate2 for Whisper, GGUF, or a zip that runs by itself."""
 
 from __future__ import annotations
 
+import functools
 import json
 import shutil
 import zipfile
@@ -9,14 +10,19 @@ from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
+import mmdemo
 from mmdemo import catalog
 from mmdemo.errors import InputError, StudioError, UnknownName, Unsupported
-from mmdemo.training import config, scripts
+from mmdemo.settings import Settings
+from mmdemo.training import config, gguf_export, scripts
 from mmdemo.training.config import TrainOptions
-from mmdemo.training.models import ADAPTER, RESULT
+from mmdemo.training.models import ADAPTER, RESULT, base_of
 from mmdemo.training.run import REPORT_FILE
 
-FORMATS = ("adapter", "merged", "ctranslate2", "zip")
+FORMATS = ("adapter", "merged", "ctranslate2", *gguf_export.KINDS, "zip")
+
+NAMES = {"zip": "{run}.zip", "gguf": "{run}-f16.gguf", "gguf-q8_0": "{run}-q8_0.gguf"}
+"""What the formats that are one file are called; another is a folder under its own name."""
 
 
 def export(run: Path, form: str, out: Path | None = None) -> Path:
@@ -35,11 +41,12 @@ def export(run: Path, form: str, out: Path | None = None) -> Path:
     model = run / RESULT
     if not (model / "config.json").is_file():
         raise InputError(f"{run} has no finished model: let the run end first.")
-    target = out or run / (f"{run.name}.zip" if form == "zip" else form)
+    target = out or run / NAMES.get(form, form).format(run=run.name)
     if target.exists():
         raise InputError(f"{target} is there already: choose another place with -o.")
     writers: dict[str, Callable[[Path, Path], None]] = {
         "adapter": _adapter, "merged": _merged, "ctranslate2": _ctranslate2, "zip": _zip,
+        **{name: functools.partial(_gguf, kind) for name, kind in gguf_export.KINDS.items()},
     }  # fmt: skip
     partial = target.with_name(f".{target.name}.partial")
     for old in (partial,):
@@ -81,6 +88,11 @@ def _ctranslate2(run: Path, out: Path) -> None:
     TransformersConverter(str(model), copy_files=copied).convert(str(out), quantization="float16")
 
 
+def _gguf(kind: str, run: Path, out: Path) -> None:
+    """A language model for llama.cpp and its kin."""
+    gguf_export.write(run / RESULT, out, kind)
+
+
 def _zip(run: Path, out: Path) -> None:
     """The model with a card, the packages it needs, and a script of ten lines that runs it."""
     options = config.read(run / config.RUN_FILE)
@@ -89,9 +101,23 @@ def _zip(run: Path, out: Path) -> None:
         for file in sorted((run / RESULT).rglob("*")):
             if file.is_file():
                 archive.write(file, f"{RESULT}/{file.relative_to(run / RESULT).as_posix()}")
+        if options.task in scripts.OWN:
+            package = Path(mmdemo.__file__).parent
+            for name in scripts.OWN[options.task]:
+                archive.write(package / name, f"{package.name}/{name}")
+        if options.task == "image-to-text":
+            archive.write(_eye(run), f"{scripts.EYE}/{_eye(run).name}")
         archive.writestr("README.md", card(run, options))
         archive.writestr("requirements.txt", "".join(f"{name}=={version(name)}\n" for name in packages))
         archive.writestr("run.py", script)
+
+
+def _eye(run: Path) -> Path:
+    """The weights of the encoder that a describer sees through, which its own checkpoint has not."""
+    from mmdemo.fusion.checkpoint import convert_encoder
+
+    base = base_of(str(run), Settings.load())
+    return convert_encoder(base.parts[base.spec.parts[0]])
 
 
 def card(run: Path, options: TrainOptions) -> str:

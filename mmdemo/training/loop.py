@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from mmdemo.datasets.rows import Row
-from mmdemo.errors import StudioError
+from mmdemo.errors import JobError, StudioError
 from mmdemo.training import checkpoints, order
 from mmdemo.training.checkpoints import State
 from mmdemo.training.memory import out_of_memory, too_large, used
@@ -149,10 +149,11 @@ class Loop:
         if not math.isfinite(mean):
             optimizer.zero_grad(set_to_none=True)
             names = "; ".join(self.rows[place].origin for place in self._odd(model, mine)[:3])
-            raise Diverged(
+            why = JobError(
                 f"The loss is no number any more at step {state.step + 1} (rows: {names}, …): lower the learning rate, "
                 "or look at these rows."
             )
+            raise Diverged(str(why))
         self.accelerator.clip_grad_norm_(model.parameters(), NORM)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)

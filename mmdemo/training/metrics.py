@@ -104,7 +104,8 @@ def classes(truth: Sequence[str], guess: Sequence[str]) -> Scores:
     report = str(
         classification_report(true, found, labels=range(width), target_names=labels, digits=3, zero_division=0)
     )
-    matrix = confusion_matrix(true, found, labels=range(width)).tolist()
+    # of a single class scikit-learn warns that there is only one, though it was told so
+    matrix = [[len(true)]] if width == 1 else confusion_matrix(true, found, labels=range(width)).tolist()
     return Scores(_values(combine, counts), counts, combine, report, labels, matrix)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from mmdemo.errors import Unsupported
@@ -43,6 +44,8 @@ PICTURE = '''"""Run the model: python run.py PICTURE…"""
 import sys
 import numpy, torch
 from PIL import Image
+from mmdemo import torchvision_ops  # in this folder: torchvision beside a CPU build of torch
+torchvision_ops.prepare()
 from transformers import AutoModelForImageClassification
 
 model = AutoModelForImageClassification.from_pretrained("model").eval()
@@ -64,6 +67,35 @@ for file in sys.argv[1:]:
     given = extractor(soundfile.read(file)[0], sampling_rate=16000, return_tensors="pt")
     print(file, model.config.id2label[int(model(**given).logits.argmax())], sep="\\t")
 '''
+CAPTION = '''"""Describe pictures: python run.py PICTURE…"""
+import sys
+from pathlib import Path
+import torch
+from PIL import Image
+from mmdemo.fusion import checkpoint, pixels  # in this folder
+from transformers import AutoTokenizer
+
+model, tokenizer = checkpoint.assemble(Path("model"), Path("eye")), AutoTokenizer.from_pretrained("model")
+eye, search = model.config.vision_config, {search}
+for file in sys.argv[1:]:
+    made = pixels.pixels([Image.open(file)], eye.image_size, eye.image_mean, eye.image_std)
+    ids = model.generate(pixel_values=torch.from_numpy(made), max_new_tokens=40, do_sample=False, **search)
+    print(file, tokenizer.decode(ids[0], skip_special_tokens=True).strip(), sep="\\t")
+'''
+LOOK = '''"""Run the model: python run.py PICTURE [QUESTION]"""
+import sys
+from PIL import Image
+sys.modules["torchvision"] = None  # not needed, and broken beside a CPU build of torch
+from transformers import AutoModelForImageTextToText, AutoProcessor
+
+processor, model = AutoProcessor.from_pretrained("model"), AutoModelForImageTextToText.from_pretrained("model")
+parts = [{"type": "image", "image": Image.open(sys.argv[1]).convert("RGB")},
+         {"type": "text", "text": " ".join(sys.argv[2:]) or "Describe this picture in one short sentence."}]
+given = processor.apply_chat_template([{"role": "user", "content": parts}], add_generation_prompt=True, tokenize=True,
+                                      return_dict=True, return_tensors="pt")
+made = model.generate(**given, max_new_tokens=200, do_sample=False)
+print(processor.tokenizer.decode(made[0, given["input_ids"].shape[1] :], skip_special_tokens=True).strip())
+'''
 TORCH = ("torch", "transformers", "safetensors")
 SCRIPTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "text-classification": (TEXT.replace("{task}", "text-classification"), TORCH),
@@ -72,19 +104,40 @@ SCRIPTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "image-classification": (PICTURE, (*TORCH, "timm", "torchvision", "pillow")),
     "audio-classification": (SOUND, (*TORCH, "soundfile")),
     "text-generation": (CHAT, TORCH),
+    "image-to-text": (CAPTION, (*TORCH, "timm", "torchvision", "pillow")),
+    "image-text-to-text": (LOOK, (*TORCH, "pillow")),
 }
 """Task to its script and the packages that it needs."""
+EYE = "eye"
+"""The folder beside the model with the weights of its frozen encoder."""
+OPS = ("__init__.py", "torchvision_ops.py")
+OWN: dict[str, tuple[str, ...]] = {
+    "image-classification": OPS,
+    "image-to-text": (
+        *OPS,
+        "errors.py",
+        *(
+            f"fusion/{name}.py"
+            for name in (
+                "__init__", "align", "attention", "checkpoint", "config", "encoders", "fuse", "language", "lstm",
+                "model", "pixels", "times",
+            )
+        ),
+    ),
+}  # fmt: skip
+"""Task to the files of this program that its script imports, which come with it."""
 
 
 def of(task: str, run: Path) -> tuple[str, tuple[str, ...]]:
     """The script of a task, and the packages that it needs.
 
     Raises:
-        Unsupported: the model runs in the studio only.
+        Unsupported: no short script runs it.
     """
     if task not in SCRIPTS:
-        raise Unsupported(
-            f"{run.name} is a model of this studio's own kind, which no short script runs: export it as merged, and "
-            "give its folder as the model."
-        )
-    return SCRIPTS[task]
+        raise Unsupported(f"{run.name} is a model that no short script runs: export it as merged.")
+    script, packages = SCRIPTS[task]
+    found = run / "model" / "generation_config.json"
+    known = json.loads(found.read_text("utf-8")) if found.is_file() else {}
+    search = {name: known[name] for name in ("num_beams", "no_repeat_ngram_size") if name in known}
+    return script.replace("{search}", repr(search)), packages

@@ -16,6 +16,7 @@ from mmdemo.jobs.job import WAITING
 from mmdemo.runtime.sources.base import Progress
 from mmdemo.training import submit
 from mmdemo.ui import parts, reports, run_cards
+from mmdemo.ui.ballot_view import BallotView
 from mmdemo.ui.bench import Bench, Context, State, Updates, sentence
 from mmdemo.ui.curves import Curves
 from mmdemo.ui.handlers import PRESSED, private, quiet
@@ -62,6 +63,7 @@ class RunView:
             )
         self.bench = Bench(context, "export" if tab == "train" else f"export_{tab}", lasting=False)
         self.report = gr.HTML("", elem_classes=["mm-flat"], elem_id=f"mm-{tab}-report")
+        self.ballot = BallotView(context, tab)
         self.curves = Curves(tab)
         self.samples = gr.HTML("", elem_classes=["mm-flat"], elem_id=f"mm-{tab}-samples")
         self.seen = gr.State(())
@@ -76,7 +78,7 @@ class RunView:
         """What a look changes."""
         texts = [self.head, self.problem, self.report, self.samples]
         own = [self.runs, self.done, self.use, self.form, self.zip, self.seen, self.timer]
-        return [*texts, *own, *self.curves.outputs]
+        return [*texts, *own, *self.curves.outputs, *self.ballot.outputs]
 
     def opened(self, chosen: str | None, request: gr.Request) -> Updates:
         """What the tab shows when it opens: the training that was chosen, else the last one."""
@@ -139,6 +141,7 @@ class RunView:
             self.use: gr.update(visible=any(task in USED for task in able(job))),
             self.seen: now,
             **self.curves.updates(said, language),
+            **self.ballot.shown(job.id, job.folder if job.state == "done" else None, language),
         }
         if not seen or seen[0] != job.id:
             updates |= {self.problem: "", self.zip: gr.update(visible=False)}
@@ -149,7 +152,7 @@ class RunView:
         hidden = {one: gr.update(visible=False) for one in (self.done, self.zip)}
         runs = gr.update(choices=[], value=None, visible=False)
         return {**empty, **hidden, self.runs: runs, self.seen: (), self.timer: gr.Timer(active=False),
-                **self.curves.updates(None, "en")}  # fmt: skip
+                **self.curves.updates(None, "en"), **self.ballot.shown("", None, "en")}  # fmt: skip
 
     def packed(self, chosen: str, form: str, request: gr.Request) -> Iterator[Updates]:
         """Put a tuned model into one file, to be taken away."""

@@ -11,8 +11,11 @@ from mmdemo.folders import TUNED
 from mmdemo.jobs import Job
 from mmdemo.ui.scratch import scratch
 
-FORMS = ("zip", "adapter", "ctranslate2")
-"""The model with a card and a script that runs it; the adapters alone; Whisper for CTranslate2."""
+FORMS = ("zip", "adapter", "ctranslate2", "gguf", "gguf-q8_0")
+"""Model, card and script; the adapters alone; Whisper for CTranslate2; a Llama for llama.cpp, in 16 or 8 bits."""
+
+OF_KIND = {"whisper": ("ctranslate2",), "llama": ("gguf", "gguf-q8_0")}
+"""What more there is of some kinds of models."""
 
 
 def forms(job: Job) -> list[str]:
@@ -25,7 +28,7 @@ def forms(job: Job) -> list[str]:
         kind = json.loads((model / "config.json").read_bytes()).get("model_type")
     except (OSError, ValueError, AttributeError):
         return []
-    return [*found, "ctranslate2"] if kind == "whisper" else found
+    return [*found, *OF_KIND.get(str(kind), ())]
 
 
 def taken(job: Job, form: str) -> Path:
@@ -36,9 +39,13 @@ def taken(job: Job, form: str) -> Path:
     """
     from mmdemo.training.export import export
 
-    name = f"{job.folder.name}.zip" if form == "zip" else f"{job.folder.name}-{form}.zip"
-    place = scratch.place(name)
+    name = f"{job.folder.name}-{form}.zip"
     if form == "zip":
+        name = f"{job.folder.name}.zip"
+    elif form in OF_KIND["llama"]:
+        name = f"{job.folder.name}-{form.removeprefix('gguf-')}.gguf"
+    place = scratch.place(name)
+    if not name.endswith(f"-{form}.zip"):
         return export(job.folder, form, place)
     folder = export(job.folder, form, place.parent / form)
     with zipfile.ZipFile(place, "w", zipfile.ZIP_STORED) as packed:  # weights are numbers: they get no smaller

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from mmdemo.errors import UnreadableMedia
+from mmdemo.media.moments import evenly, pictures_at, sound_of
 from mmdemo.media.segments import segments
-from mmdemo.media.stretches import evenly, pictures_at, sound_of
 from mmdemo.settings import Settings
 from tests.media.clips import COLOURS, video
 

@@ -1,4 +1,4 @@
-"""Two processes under `torchrun` learn as one process does with the same rows a step."""
+"""Two processes under `accelerate launch` learn as one process does with the same rows a step."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ def test_the_loss_curve_is_that_of_one_process_with_the_double_batch(tmp_path: P
     assert run(one, Settings(home=str(tmp_path / "home"), threads=1)) == 0
     two = toys.a_run(tmp_path / "two", **common, batch=4)
     done = subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", str(free_port),
+        [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--num_machines",
+         "1", "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", str(free_port),
          "-m", "mmdemo.training", str(two / "run.json")],
         cwd=ROOT, capture_output=True, text=True, timeout=300,
         env={**os.environ, "MMDEMO_HOME": str(tmp_path / "home"), "MMDEMO_DEVICE": "cpu", "OMP_NUM_THREADS": "1"},

@@ -17,9 +17,10 @@ from mmdemo.fusion import reading
 from mmdemo.fusion.processing import sentence
 from mmdemo.results import Segment
 from mmdemo.runtime.backends import chain_why, checkpoint, generation, quantized
-from mmdemo.runtime.base import RATE, Ask, Clip, Heard, Hearing, Load, Scene, Seen
+from mmdemo.runtime.base import RATE, Ask, Clip, Heard, Hearing, Load, Seen
 from mmdemo.runtime.estimates import Estimate, Part
 from mmdemo.runtime.explaining import Explained, Given
+from mmdemo.runtime.scenes import Scene
 
 READER, GENERATION = "reader", "generation_config.json"
 WORKING = 400_000_000
@@ -78,7 +79,7 @@ class ChainBackend:
         )
 
     def watch(self, scenes: Sequence[Scene], *, max_words: int) -> Iterator[Seen]:
-        """What is seen and heard in each scene; see `runtime.base.Watcher`."""
+        """What is seen and heard in each scene; see `runtime.scenes.Watcher`."""
         return self._told(scenes, [""] * len(scenes), [max_words] * len(scenes), [lambda: False] * len(scenes))
 
     def transcribe(self, clips: Sequence[Clip], hearing: Hearing) -> Iterator[Heard]:

@@ -17,6 +17,7 @@ RECIPES: dict[str, str] = {
     "image-to-text": "mmdemo.training.recipes.image_to_text:ImageToText",
     "video-text-to-text": "mmdemo.training.recipes.video_to_text:VideoToText",
     "audio-text-to-text": "mmdemo.training.recipes.audio_to_text:AudioToText",
+    "image-text-to-text": "mmdemo.training.recipes.image_text_to_text:ImageTextToText",
     "image-classification": "mmdemo.training.recipes.image_classification:ImageClassification",
     "audio-classification": "mmdemo.training.recipes.audio_classification:AudioClassification",
     "text-image-retrieval": "mmdemo.training.recipes.retrieval:PictureRetrieval",

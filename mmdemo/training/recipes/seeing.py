@@ -52,11 +52,16 @@ def values(row: Row, modality: str, config: Any, settings: Settings) -> NDArray[
         return reading.sound(hearing.samples(row, settings), config)
     if row.image is not None:
         return reading.video([picture(row, settings, SIDE // 2)], config)
-    from mmdemo.media.moments import moments
+    from mmdemo.media.moments import evenly, pictures_at
+    from mmdemo.media.video import probe
 
     assert row.video is not None
     try:
-        images = moments(row.video, settings, config.frames, row.start, row.end)
+        info = probe(row.video, settings)
+        if not info.has_picture:
+            raise InputError(f"{row.video.name} has no picture: choose a video.")
+        end = min(info.seconds, info.seconds if row.end is None else row.end)
+        images = pictures_at(row.video, evenly(row.start, end, config.frames))
     except StudioError as error:
         raise InputError(f"What {row.origin} names cannot be used: {error}") from error
     return reading.video(images, config)

@@ -31,6 +31,7 @@ BASES: dict[str, tuple[str, ...]] = {
     "token-classification": ("embed", "talk"),
     "automatic-speech-recognition": ("transcribe",),
     "image-to-text": ("describe",),
+    "image-text-to-text": ("describe",),
     "image-classification": ("classify",),
     "audio-classification": ("transcribe",),
     "text-image-retrieval": ("classify",),
@@ -56,6 +57,11 @@ class Train:
                 info=option_label(TRAIN, "model", "help"), allow_custom_value=True, min_width=200, render=False,
                 elem_id="mm-train-model", elem_classes=["mm-option"],
             ),
+            "also": gr.Dropdown(
+                [(label("no_other_data"), "")], value="", label=option_label(TRAIN, "also", "label"),
+                info=option_label(TRAIN, "also", "help"), allow_custom_value=True, min_width=200, render=False,
+                elem_id="mm-train-also", elem_classes=["mm-option"],
+            ),
         }  # fmt: skip
         self.options = Form.of(TRAIN, own)
         self.task, self.model, self.data = (self.options.components[name] for name in ("task", "model", "data"))
@@ -78,7 +84,7 @@ class Train:
                 self.trials = TrialsView(context)
         self.looks = [
             intro("intro_train", self.found),
-            Look(self.own_sets, None, self.sets, again=True),
+            Look(self.own_sets, None, [self.sets, self.options.components["also"]], again=True),
             Look(self.bases, [self.task, self.model], self.model, again=True),
             Look(self.view.opened, self.view.runs, self.view.outputs, again=True),
             Look(self.trials.opened, self.trials.searches, self.trials.outputs, again=True),
@@ -119,10 +125,14 @@ class Train:
                    [*self.view.outputs, self.trials.problem]),
         ]  # fmt: skip
 
-    def own_sets(self) -> Any:
-        """The data sets that are there."""
+    def own_sets(self) -> Updates:
+        """The data sets that are there: to learn from, and to see whether something else was forgotten."""
         there = uploads.own(self.context.studio.settings)
-        return gr.update(choices=there, visible=bool(there))
+        also = self.options.components["also"]
+        return {
+            self.sets: gr.update(choices=there, visible=bool(there)),
+            also: gr.update(choices=[(label("no_other_data"), ""), *there]),
+        }
 
     def bases(self, task: str, model: str) -> Any:
         """The models that a task can begin with: the starter, what is on this machine, tuned ones too."""
@@ -215,7 +225,7 @@ class Train:
             yield Progress("Looking for ranges")
             options = self._asked(chosen)
             from mmdemo.training import recipes
-            from mmdemo.training.run import settled
+            from mmdemo.training.models import settled
 
             kind = recipes.get(options.task)
             rows = len(datasets.read(Path(options.data), settings).rows)
