@@ -141,6 +141,23 @@ class Speech:
         return len(self.samples) / self.rate if self.rate else 0.0
 
 
+@dataclass(frozen=True)
+class Nearness:
+    """How near a picture or recording is to each of some texts, as cosines: −1 to 1, higher is nearer."""
+
+    file: str
+    texts: tuple[str, ...]
+    scores: tuple[float, ...]
+    provenance: Provenance
+    done: bool = True
+    error: str = ""
+
+    @property
+    def text(self) -> str:
+        """The nearest text."""
+        return max(zip(self.scores, self.texts, strict=True))[1] if self.scores else ""
+
+
 @dataclass(frozen=True, eq=False)
 class Reason:
     """Why a model said one word.

@@ -78,7 +78,7 @@ class ModelFile:
     bytes: int
 
 
-Task = Literal["describe", "transcribe", "talk", "embed", "classify", "speak", "vocode"]
+Task = Literal["describe", "transcribe", "talk", "embed", "classify", "speak", "vocode", "align"]
 
 
 @dataclass(frozen=True)

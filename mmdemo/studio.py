@@ -7,10 +7,11 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mmdemo import hub_rows, remote_rows, tasks, trusted_code
+from mmdemo import catalog, hub_rows, remote_rows, tasks, trusted_code
 from mmdemo.catalog import ModelSpec
+from mmdemo.chains import Compose
 from mmdemo.errors import Crashed, TooLarge
 from mmdemo.jobs import Jobs
 from mmdemo.options import build, meta
@@ -27,6 +28,9 @@ from mmdemo.runtime.standing import AUTO, How, Row, Status
 from mmdemo.runtime.worker import Worker
 from mmdemo.settings import Settings
 from mmdemo.tasks.base import Event, Step, loading
+
+if TYPE_CHECKING:
+    from mmdemo.fusion.shape import Chain
 
 FETCHES = 4
 """Checkpoints fetched at the same time; more wait."""
@@ -161,6 +165,45 @@ class Studio:
         def work(cancelled: Callable[[], bool]) -> Iterator[Progress | Wait]:
             with self._turn() as models:
                 yield from loading(models, key, cancelled)
+
+        yield from self.worker.stream(work, stop, waiting=in_line)
+
+    def chain(self, options: Compose, stop: threading.Event | None = None) -> Iterator[Progress | Chain]:
+        """What a chain of these choices looks like, after progress: its parts with their shapes, or why there is none.
+
+        Nothing is fetched, and no weights are read. It waits for its turn all the same: two threads that import
+        transformers at once get in each other's way.
+        """
+
+        def action(report: Callable[[Progress | Chain], None], cancelled: Callable[[], bool]) -> None:
+            from mmdemo.training import composing
+
+            report(composing.chain(options, self.settings, report))
+
+        return self.worker.report(action, stop)
+
+    def compose(
+        self, options: Compose, stop: threading.Event | None = None, name: str = ""
+    ) -> Iterator[Progress | ModelSpec]:
+        """Compose a chain when its turn comes: progress, then the row of the new model. Absent parts are fetched.
+
+        Args:
+            name: of the new model's folder; empty: after its parts.
+
+        Raises:
+            InputError: the parts do not go together, or the name cannot be one.
+        """
+        stop = stop or threading.Event()
+        for key in filter(catalog.MODELS.get, options.chosen.values()):
+            for part in self.manager.absent(key):
+                yield from self.fetch(part, stop)
+
+        def work(cancelled: Callable[[], bool]) -> Iterator[Progress | ModelSpec]:
+            from mmdemo.training import composing
+
+            yield Progress("Composing")
+            folder = composing.write(options, composing.place_for(options, self.settings, name), self.settings)
+            yield catalog.get(str(folder))
 
         yield from self.worker.stream(work, stop, waiting=in_line)
 

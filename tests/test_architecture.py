@@ -18,6 +18,7 @@ TIERS = (  # from the bottom up: a room may import the rooms of lower tiers, and
     ("families", "hub_models"),
     ("folders", "hub_rows", "remote_rows", "trusted_code"),
     ("catalog",),
+    ("chains",),
     ("media",),
     ("fusion",),
     ("runtime",),

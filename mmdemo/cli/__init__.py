@@ -4,16 +4,18 @@
     python -m mmdemo caption    FILE… [options] [--format srt|vtt|json|txt] [-o OUT] [--json]
     python -m mmdemo transcribe FILE… [options] [--format srt|vtt|json|txt] [-o OUT] [--json]
     python -m mmdemo why        FILE… [--answer TEXT] [options] [-o OUT] [--json]
+    python -m mmdemo align      FILE… --model FOLDER --texts "one a line" [-o OUT] [--json]
     python -m mmdemo speak      TEXT -o OUT.wav [options] [--json]
     python -m mmdemo models     list|fetch|prepare|remove [KEY…] [--starter] [--json]
     python -m mmdemo models     search WORDS [--task TASK] [--json]
+    python -m mmdemo compose    [--vision KEY] [--audio KEY] [--language KEY] [--fusion F] … [--out DIR] [--json]
     python -m mmdemo data       check PATH [--json]
     python -m mmdemo data       list|export|restore|remove [NAME…] [--json]
     python -m mmdemo train      --task TASK --data PATH --out DIR [--model KEY] [--method M] [--set FIELD=VALUE …]
     python -m mmdemo train      --resume DIR
     python -m mmdemo search     --task TASK --data PATH --out DIR [--range FIELD=LOW..HIGH …] [--trials N] [--minutes M]
     python -m mmdemo search     --resume DIR
-    python -m mmdemo evaluate   --task TASK --data PATH --model KEY_OR_DIR [--split S] [--limit N] [--json]
+    python -m mmdemo evaluate   --task TASK --data PATH --model KEY_OR_DIR [--also PATH] [--json]
     python -m mmdemo export     DIR --format adapter|merged|ctranslate2|zip [-o OUT]
     python -m mmdemo jobs       list|show|stop|resume|remove [ID…] [--json]
 
@@ -30,7 +32,7 @@ import sys
 from collections.abc import Sequence
 
 from mmdemo import __version__
-from mmdemo.cli import data, evaluate, export, jobs, models, run, speak, train, trials
+from mmdemo.cli import compose, data, evaluate, export, jobs, models, run, speak, train, trials
 from mmdemo.errors import StudioError
 
 FAILED, STOPPED = 1, 130
@@ -47,7 +49,7 @@ def parser() -> argparse.ArgumentParser:
     run.add_commands(commands)
     speak.add_command(commands)
     models.add_command(commands)
-    for command in (data, train, trials, evaluate, export, jobs):
+    for command in (compose, data, train, trials, evaluate, export, jobs):
         command.add_command(commands)
     return top
 

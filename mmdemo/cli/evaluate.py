@@ -21,6 +21,7 @@ def add_command(commands: Any) -> None:
     command.add_argument("--task", choices=tuple(RECIPES), required=True, help="what it is to do")
     command.add_argument("--data", metavar="PATH", required=True, help="a folder, a file or a zip")
     command.add_argument("--model", metavar="KEY_OR_DIR", default="", help="a key, a folder, or a run's folder")
+    command.add_argument("--also", metavar="PATH", default="", help="a data set of another kind, scored as well")
     command.add_argument("--split", default="", help="default: test, else validation, else all rows")
     command.add_argument("--limit", type=int, default=0, metavar="N", help="so many rows at most, drawn from all")
     command.add_argument(
@@ -36,7 +37,7 @@ def run(arguments: argparse.Namespace, stdout: TextIO) -> int:
     Raises:
         StudioError: the data, the model, or what was asked for is not right.
     """
-    named = {name: getattr(arguments, name) for name in ("task", "data", "model")}
+    named = {name: getattr(arguments, name) for name in ("task", "data", "model", "also")}
     options = build(TrainOptions, named | given(arguments.set))
     from mmdemo.training.evaluate import evaluate
 
@@ -48,11 +49,19 @@ def run(arguments: argparse.Namespace, stdout: TextIO) -> int:
     if arguments.json:
         stdout.write(json.dumps(found, ensure_ascii=False) + "\n")
         return 0
-    stdout.write(f"{found['model']}, {found['task']}, {found['rows']} rows\n")
-    for name, value in found["metrics"].items():
-        low, high = found["intervals"].get(name, (None, None))
-        about = f"  (95 %: {low:.4f} to {high:.4f})" if low is not None else ""
-        stdout.write(f"  {name:10} {value:.4f}{about}\n")
+    stdout.write(f"{found['model']}, {found['task']}, {found['rows']} rows\n" + _scores(found))
+    if "also" in found:
+        stdout.write(f"{found['also']['data']}, {found['also']['rows']} rows\n" + _scores(found["also"]))
     if found["report"]:
         stdout.write("\n" + found["report"] + "\n")
     return 0
+
+
+def _scores(found: dict[str, Any]) -> str:
+    """Each score with its interval, a line each."""
+    lines = ""
+    for name, value in found["metrics"].items():
+        low, high = found["intervals"].get(name, (None, None))
+        about = f"  (95 %: {low:.4f} to {high:.4f})" if low is not None else ""
+        lines += f"  {name:10} {value:.4f}{about}\n"
+    return lines

@@ -34,6 +34,9 @@ def add_command(commands: Any) -> None:
     command.add_argument("--model", metavar="KEY", default="", help="what to start from (default: the task's starter)")
     command.add_argument("--out", metavar="DIR", help="the run's folder; the result is in its folder model")
     command.add_argument("--method", choices=config.METHODS, default="auto", help="what is trained")
+    command.add_argument(
+        "--also", metavar="PATH", help="a data set of another kind, scored before and after: forgetting shows"
+    )
     command.add_argument("--minutes", type=float, metavar="N", help="stop learning after so long")
     command.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help=_fields())
     command.add_argument("--resume", metavar="DIR", help="go on with the run in a folder")
@@ -42,7 +45,7 @@ def add_command(commands: Any) -> None:
 
 def _fields() -> str:
     """The other fields of a run, for the help."""
-    taken = {"task", "data", "model", "method", "minutes"}
+    taken = {"task", "data", "model", "method", "minutes", "also"}
     names = (field.name for field in dataclasses.fields(TrainOptions))
     return "any other field of a run: " + ", ".join(name for name in names if name not in taken)
 
@@ -66,7 +69,7 @@ def run(command: argparse.ArgumentParser, arguments: argparse.Namespace, stdout:
             command.error(f"{folder} holds a run already: choose another folder, or --resume it")
         config.write(options, folder)
     reporter = Reporter()
-    from mmdemo.training.run import STOPPED
+    from mmdemo.training.ending import STOPPED
     from mmdemo.training.run import run as train
 
     with stopping() as stop:
@@ -86,6 +89,8 @@ def values(arguments: argparse.Namespace) -> dict[str, Any]:
     """
     found: dict[str, Any] = {name: getattr(arguments, name) for name in ("task", "model", "method")}
     found["data"] = str(Path(arguments.data).expanduser().resolve())
+    if getattr(arguments, "also", None):
+        found["also"] = str(Path(arguments.also).expanduser().resolve())
     if arguments.model and Path(arguments.model).expanduser().is_dir():
         found["model"] = str(Path(arguments.model).expanduser().resolve())
     if arguments.minutes is not None:

@@ -51,7 +51,7 @@ def run(command: argparse.ArgumentParser, arguments: argparse.Namespace, stdout:
     else:
         folder = _begun(command, arguments)
     reporter = Reporter()
-    from mmdemo.training.run import STOPPED
+    from mmdemo.training.ending import STOPPED
     from mmdemo.training.search import search
 
     with stopping() as stop:

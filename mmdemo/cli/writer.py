@@ -12,7 +12,7 @@ from mmdemo.cli.inputs import targets
 from mmdemo.cli.progress import Reporter
 from mmdemo.errors import InputError
 from mmdemo.media.records import Result, record
-from mmdemo.results import Description, Explanation
+from mmdemo.results import Description, Explanation, Nearness
 from mmdemo.runtime.sources import Progress
 
 
@@ -90,7 +90,7 @@ class Writer:
         if self.form != "txt":
             self.reporter.note("Several files: -o FOLDER writes a file for each, --json prints a line for each.")
             return text
-        return f"{file}: {text}" if isinstance(result, Description) else f"{file}:\n{text}\n"
+        return f"{file}: {text}" if isinstance(result, Description | Nearness) else f"{file}:\n{text}\n"
 
     def _match(self, file: str) -> Path:
         """The input that a result names, by path or by name; each input is matched once."""
@@ -102,7 +102,7 @@ class Writer:
 
     def _growing(self, result: Result) -> None:
         """A line that says how far a long file is."""
-        if not isinstance(result, Description | Explanation) and result.progress:
+        if not isinstance(result, Description | Explanation | Nearness) and result.progress:
             self.reporter.progress(Progress(Path(result.file).name, round(result.progress * 100), 100))
 
     def _print(self, text: str) -> None:

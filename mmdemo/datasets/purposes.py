@@ -19,6 +19,7 @@ TASKS: dict[str, Test] = {
     "video-classification": lambda row: bool(row.video and row.label),
     "text-classification": lambda row: bool(row.text and row.label),
     "token-classification": lambda row: bool(row.tags),
+    "text-image-retrieval": lambda row: bool(row.image and row.targets and not row.text),
     "text-generation": lambda row: not row.media and bool(row.messages or (row.text and row.targets)),
 }
 """Task to whether a row can train it. A row of `video-text-to-text` with speech can train what is said in it, too."""

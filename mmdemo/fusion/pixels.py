@@ -10,17 +10,18 @@ from PIL import Image
 
 
 def pixels(
-    images: Iterable[Image.Image], size: int, mean: Sequence[float], std: Sequence[float]
+    images: Iterable[Image.Image], size: int | tuple[int, int], mean: Sequence[float], std: Sequence[float]
 ) -> NDArray[np.float32]:
-    """RGB pictures, squashed to a square and normalised: (batch, 3, size, size).
+    """RGB pictures, squashed to a square or to (height, width) and normalised: (batch, 3, height, width).
 
     The aspect ratio is not kept: the pictures the starter learned from were squashed too.
 
     Args:
         mean, std: per channel, for values from 0 to 1.
     """
+    height, width = (size, size) if isinstance(size, int) else size
     batch = np.stack(
-        [np.asarray(image.convert("RGB").resize((size, size), Image.Resampling.BICUBIC)) for image in images]
+        [np.asarray(image.convert("RGB").resize((width, height), Image.Resampling.BICUBIC)) for image in images]
     )
     scaled = (batch - np.asarray(mean, np.float32) * 255) / (np.asarray(std, np.float32) * 255)
     return np.ascontiguousarray(scaled.transpose(0, 3, 1, 2), dtype=np.float32)

@@ -23,13 +23,23 @@ def recalls(scores: NDArray[Any], owners: Sequence[int] | None = None, ks: Seque
         A score that equals others' counts as behind them.
     """
     own = np.arange(scores.shape[1]) if owners is None else np.asarray(owners)
-    mine = own[None, :] == np.arange(len(scores))[:, None]
-    best = np.where(mine, scores, -np.inf).max(1)
-    ahead = (np.where(mine, -np.inf, scores) >= best[:, None]).sum(1)
-    theirs = scores[own, np.arange(len(own))]
-    before = (scores >= theirs[None, :]).sum(0) - 1
+    ahead, before = ranks(scores, own[None, :] == np.arange(len(scores))[:, None])
     found = {f"to_text_{k}": float((ahead < k).mean()) for k in ks}
     return found | {f"to_media_{k}": float((before < k).mean()) for k in ks}
+
+
+def ranks(scores: NDArray[Any], belong: NDArray[np.bool_]) -> tuple[NDArray[np.int_], NDArray[np.int_]]:
+    """For each file how many texts of others come before the nearest of its own, for each text likewise how many files.
+
+    Args:
+        scores: (files, texts), higher for what is nearer; what equals its own counts as before it.
+        belong: (files, texts): a text may belong to several files, and a file have several texts.
+
+    Returns:
+        (files) and (texts), 0 for what is found first.
+    """
+    mine, others = np.where(belong, scores, -np.inf), np.where(belong, -np.inf, scores)
+    return (others >= mine.max(1, keepdims=True)).sum(1), (others >= mine.max(0, keepdims=True)).sum(0)
 
 
 def accuracy(scores: NDArray[Any], classes: Sequence[int]) -> float:

@@ -85,7 +85,7 @@ def _looked(logs: Tensor, leaves: Mapping[str, Tensor]) -> dict[str, Floats]:
         scores = [(slope * leaf).sum(-1)[0].abs() for slope, leaf in zip(slopes, leaves.values(), strict=True)]
         total = torch.stack([score.sum() for score in scores]).sum().clamp(min=1e-12)
         for modality, score in zip(leaves, scores, strict=True):
-            rows[modality].append((score / total).detach())
+            rows[modality].append((score / total).detach().float())
     return {modality: torch.stack(scores).cpu().numpy() for modality, scores in rows.items()}
 
 

@@ -15,6 +15,9 @@ RESUMABLE: tuple[State, ...] = ("stopped", "failed", "lost")
 STOPPED_STATUS = 75
 """Exit status of a program that was asked to stop and has kept what it did (`EX_TEMPFAIL` of sysexits.h)."""
 
+FULL_STATUS = 74
+"""Exit status of a program that found the disk full (`EX_IOERR`), which may have had no room to say so."""
+
 
 @dataclass(frozen=True)
 class Job:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mmdemo.errors import JobError
 from mmdemo.jobs.events import read
-from mmdemo.jobs.job import STOPPED_STATUS, State
+from mmdemo.jobs.job import FULL_STATUS, STOPPED_STATUS, State
 
 TAIL = 4096
 """Bytes of the log that are looked at."""
@@ -53,7 +53,7 @@ def why(status: int, events: Path, since: int, log: Path) -> str:
     if status < 0:
         return str(JobError(f"It crashed (signal {-status}): resume to try again, or read its log."))
     line = last_line(log)
-    if "No space left on device" in line or "disk is full" in line:
+    if status == FULL_STATUS or "No space left on device" in line or "disk is full" in line:
         return str(JobError("The disk is full: make room, then resume."))
     if not line:
         return str(JobError(f"It ended with status {status} and said nothing: resume to try again."))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from mmdemo.media.subtitles import in_order
-from mmdemo.results import Description, Explanation, Reason, Segment, Speech, Track, Transcript
+from mmdemo.results import Description, Explanation, Nearness, Reason, Segment, Speech, Track, Transcript
 
-Result = Description | Transcript | Track | Speech | Explanation
+Result = Description | Transcript | Track | Speech | Explanation | Nearness
 
 
 def record(result: Result, file: str = "") -> dict[str, Any]:
@@ -39,6 +39,10 @@ def record(result: Result, file: str = "") -> dict[str, Any]:
         found["words"] = [_reason(one) for one in result.reasons]
         found["tokens"] = list(result.sights.tokens)
         found["times"] = [_ms(time) for time in result.sights.times]
+    elif isinstance(result, Nearness):
+        found["scores"] = [
+            {"text": text, "score": round(x, 4)} for text, x in zip(result.texts, result.scores, strict=True)
+        ]
     elif isinstance(result, Speech):
         found["duration"] = _ms(result.seconds)
         found["rate"] = result.rate
@@ -51,7 +55,7 @@ def record(result: Result, file: str = "") -> dict[str, Any]:
         found["notes"] = list(result.provenance.notes)
     if not result.done:
         found["done"] = False
-        if not isinstance(result, Description | Explanation):
+        if not isinstance(result, Description | Explanation | Nearness):
             found["progress"] = round(result.progress, 4)
     return found
 

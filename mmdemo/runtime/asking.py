@@ -22,6 +22,7 @@ from mmdemo.runtime.base import (
     Transcriber,
 )
 from mmdemo.runtime.calls import Call
+from mmdemo.runtime.scenes import Scene, Watcher
 
 T = TypeVar("T")
 
@@ -44,6 +45,16 @@ def look(backend: Describer, asks: Sequence[Ask]) -> Call[Ask, Seen]:
             yield seen.index, seen
 
     return Call(backend, asks, together)
+
+
+def watch(backend: Watcher, scenes: Sequence[Scene], max_words: int) -> Call[Scene, Seen]:
+    """Look at scenes of a video and listen to them."""
+
+    def each(scenes: Sequence[Scene]) -> Generator[tuple[int, Seen], None, None]:
+        for seen in backend.watch(scenes, max_words=max_words):
+            yield seen.index, seen
+
+    return Call(backend, scenes, each)
 
 
 def say(backend: Talker, talks: Sequence[Talk]) -> Call[Talk, str]:

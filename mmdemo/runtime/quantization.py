@@ -75,6 +75,13 @@ GGUF: Mapping[str, tuple[Way, ...]] = {
 """What a GGUF file runs as: on a CPU in OpenVINO, with the weights as they are in the file (`auto`) or with zero points
 rounded (`int4`), or unpacked in `transformers`."""
 
+CHAIN: Mapping[str, tuple[Way, ...]] = {
+    "cpu": (Way("auto"), Way("fp32"), Way("bf16", slower=True), Way("int8")),
+    "cuda": (Way("auto"), Way("fp32"), Way("bf16"), Way("fp16")),
+    "mps": (Way("auto"), Way("fp32")),
+}
+"""What a composed chain runs as."""
+
 WAYS: Mapping[str, Mapping[str, tuple[Way, ...]]] = {
     "causal_lm": TORCH,
     "gguf": GGUF,
@@ -87,6 +94,7 @@ WAYS: Mapping[str, Mapping[str, tuple[Way, ...]]] = {
     "vocoder": PLAIN,
     "faster_whisper": WHISPER,
     "fusion": PLAIN,
+    "chain": CHAIN,
     "labels": PLAIN,
     "embedder": PLAIN,
 }

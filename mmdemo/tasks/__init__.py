@@ -10,6 +10,7 @@ TASKS: dict[str, Entry] = {
     "caption": Entry("mmdemo.tasks.caption", "Caption videos: what is seen and what is said, with times."),
     "transcribe": Entry("mmdemo.tasks.transcribe", "Write down what is said in recordings or videos, with times."),
     "why": Entry("mmdemo.tasks.why", "Say word by word why a model said what it said, and what it was given."),
+    "align": Entry("mmdemo.tasks.align", "Say how near files and texts are in the space of two towers."),
     "speak": Entry("mmdemo.tasks.speak", "Read a text aloud.", takes="text"),
 }
 

@@ -11,16 +11,19 @@ from typing import TYPE_CHECKING, Any
 from mmdemo.errors import InputError, UnreadableMedia
 from mmdemo.options import option
 from mmdemo.results import Provenance, Segment, Track
-from mmdemo.runtime.asking import look
-from mmdemo.runtime.base import Ask, Backend, Describer, Hearing
+from mmdemo.runtime.asking import look, watch
+from mmdemo.runtime.base import Ask, Backend, Describer, Hearing, Seen
 from mmdemo.runtime.calls import Call
 from mmdemo.runtime.lease import Models
+from mmdemo.runtime.scenes import Watcher
 from mmdemo.runtime.standing import How
 from mmdemo.tasks.base import Step, Stopwatch, device_option, go_on, loading, quantization_option, require, unable
 from mmdemo.tasks.listening import NO_SPEECH, listen, transcriber
+from mmdemo.tasks.watching import Watching
 
 if TYPE_CHECKING:
     from mmdemo.media.audio import Block
+    from mmdemo.media.video import Shot
 
 BATCH = 8
 """Keyframes, or stretches of speech, of one call of a model: enough to be fast, few enough to be flat in memory."""
@@ -100,6 +103,7 @@ class _Video:
         self._options = options
         self._cancelled = cancelled
         self._clock = Stopwatch()
+        self._watching: Watching | None = None
         self._scenes: list[Segment] = []
         self._speech: list[Segment] = []
         self._models: dict[str, str] = {}
@@ -173,8 +177,7 @@ class _Video:
         while batch := list(islice(found, BATCH if self._scenes else FIRST)):
             go_on(self._cancelled)
             texts = [""] * len(batch)
-            asks = [Ask(shot.keyframe, style, max_words=MAX_WORDS, left=self._cancelled) for shot in batch]
-            for step in look(loaded, asks).steps():
+            for step in self._looking(loaded, batch, style).steps():
                 if isinstance(step, Call):
                     yield from self._called(step)
                     continue
@@ -186,6 +189,14 @@ class _Video:
             self._read = batch[-1].end
             self._seconds = max(self._seconds, self._read)
             yield None
+
+    def _looking(self, loaded: Describer, batch: Sequence[Shot], style: str) -> Call[Any, Seen]:
+        """The call that looks at shots: at their frames and sound together, if the model can, else at a keyframe."""
+        if isinstance(loaded, Watcher) and (loaded.frames > 1 or loaded.hears):
+            if self._watching is None:
+                self._watching = Watching(self._path, self._given.settings, loaded)
+            return watch(loaded, [self._watching.scene(shot) for shot in batch], MAX_WORDS)
+        return look(loaded, [Ask(shot.keyframe, style, max_words=MAX_WORDS, left=self._cancelled) for shot in batch])
 
     def _add_scene(self, scene: Segment) -> None:
         """Append a scene, or lengthen the last one if it shows the same."""

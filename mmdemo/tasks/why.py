@@ -96,7 +96,7 @@ def run(models: Models, files: Sequence[Path], options: Options, cancelled: Canc
 
 def explains(spec: ModelSpec) -> bool:
     """Whether a model can say why."""
-    return spec.backend.startswith("fusion")
+    return spec.backend in ("fusion", "chain")
 
 
 def unable(title: str) -> Unsupported:

@@ -3,7 +3,8 @@
 On several processes of a CPU: `accelerate launch --multi_gpu --num_processes 2 -m mmdemo.training FOLDER/run.json`
 with `"device": "cpu"` in the file, since `accelerate launch --cpu` wants MPI for that; `torchrun` does as well.
 
-The exit status is 0 when it is done, 75 when it was stopped (SIGTERM, Ctrl+C) and can go on, 1 when it failed.
+The exit status is 0 when it is done, 75 when it was stopped (SIGTERM, Ctrl+C) and can go on, 74 when the disk is
+full, 1 when it failed otherwise.
 """
 
 from __future__ import annotations

@@ -24,6 +24,10 @@ class TrainOptions:
     task: str = option("text-classification", "Task", "What is to be learned.", choices=tuple(RECIPES), advanced=False)
     data: str = option("", "Data set", "A folder, a file or a zip.", advanced=False)
     model: str = option("", "Model", "What to start from: a key, or a folder. Empty: the starter.", advanced=False)
+    also: str = option(
+        "", "Other data", "A data set of another kind, never learned from: scored before and after, so that forgetting "
+        "shows.",
+    )  # fmt: skip
     method: str = option("auto", "Method", "Adapters, all weights, or the head alone.", choices=METHODS, advanced=False)
     epochs: int = option(0, "Epochs", "Times through the data; 0: by the size of the data.", minimum=0, maximum=1000)
     minutes: float = option(
@@ -70,6 +74,10 @@ class TrainOptions:
     frozen_encoder: bool = option(
         True, "Frozen encoder", "The part that sees or hears stays as it is; what it computes is kept, which is faster."
     )
+    contrastive: str = option(
+        "info-nce", "Contrastive loss", "Of retrieval: each row against all others, or each pair by itself.",
+        choices=("info-nce", "siglip"),
+    )  # fmt: skip
     language: str = option("", "Language", "Of the speech, where the data do not say.", language=True)
     device: str = option("auto", "Device", "auto, cpu, cuda or mps.", choices=("auto", "cpu", "cuda", "mps"))
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 NAMED = 3
 """Rows that are left out and named one by one; the others are counted."""
+OTHERS = 500
+"""Rows of another data set that are measured at most."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,26 @@ def parts_of(options: TrainOptions, recipe: type[Recipe], settings: Settings, no
     if not held:
         note("No row is held out: whether it got better cannot be told.")
     return Parts(train, held, test or held, dataset.fingerprint)
+
+
+def others(options: TrainOptions, recipe: type[Recipe], settings: Settings, parts: Parts,
+           note: Callable[[str], None]) -> tuple[Row, ...]:  # fmt: skip
+    """Rows of the other data set of a run, which it does not learn from; none where there is no such set.
+
+    Raises:
+        InputError: it cannot be read, no row of it can be used, or all of them are learned from.
+    """
+    if not options.also:
+        return ()
+    dataset = opened(options.also, settings)
+    rows = fit(chosen(dataset, ""), recipe, note)
+    learned = {row.content for row in parts.train}
+    unseen = tuple(row for row in rows if row.content not in learned)
+    if not unseen:
+        raise InputError(f"{dataset.name} has only rows that are learned from: name a data set of another kind.")
+    if len(unseen) < len(rows):
+        note(f"{len(rows) - len(unseen)} rows of {dataset.name} are not measured: the model learns from them.")
+    return some(unseen, OTHERS, options.seed)
 
 
 def opened(path: str, settings: Settings) -> Dataset:

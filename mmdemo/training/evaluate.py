@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from mmdemo.datasets.rows import Row
 from mmdemo.runtime import device
 from mmdemo.runtime.sources import Progress
 from mmdemo.settings import Settings
@@ -32,7 +33,8 @@ def evaluate(
         limit: so many rows at most; 0 for all.
 
     Returns:
-        `task`, `model`, `rows`, `metrics` and `intervals` by lower-case name, and `report`, the libraries' own text.
+        `task`, `model`, `rows`, `metrics` and `intervals` by lower-case name, and `report`, the libraries' own text;
+        where the options name other data, `also` with `data`, `rows`, `metrics` and `intervals` of those.
 
     Raises:
         StudioError: as reading, loading and answering raise.
@@ -45,10 +47,14 @@ def evaluate(
     place = device.choose(options.device if options.device != "auto" else settings.device)
     torch.set_num_threads(settings.threads or device.cores())
     recipe = kind(Given(options, models.base_of(options.model, settings, report), settings, place, note=note))
-    recipe.prepare(rows, lambda done, total: report(Progress("Reading the media", done, total)))
-    report(Progress(f"Answering {len(rows)} rows"))
+    others: tuple[Row, ...] = ()
+    if options.also:
+        there = data.fit(data.chosen(data.opened(options.also, settings), ""), kind, note)
+        others = data.some(there, limit or data.OTHERS, options.seed)
+    recipe.prepare((*rows, *others), lambda done, total: report(Progress("Reading the media", done, total)))
+    report(Progress(f"Answering {len(rows) + len(others)} rows"))
     scores = recipe.scores(rows, recipe.predict(rows))
-    return {
+    found = {
         "task": options.task,
         "model": options.model,
         "rows": len(rows),
@@ -56,3 +62,12 @@ def evaluate(
         "intervals": compare.intervals(scores),
         "report": scores.report,
     }
+    if others:
+        elsewhere = recipe.scores(others, recipe.predict(others))
+        found["also"] = {
+            "data": options.also,
+            "rows": len(others),
+            "metrics": elsewhere.values,
+            "intervals": compare.intervals(elsewhere),
+        }
+    return found

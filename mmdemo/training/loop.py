@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from mmdemo.datasets.rows import Row
-from mmdemo.errors import StudioError
+from mmdemo.errors import JobError, StudioError
 from mmdemo.training import checkpoints, order
 from mmdemo.training.checkpoints import State
 from mmdemo.training.memory import out_of_memory, too_large, used
@@ -148,15 +148,24 @@ class Loop:
         mean = self._sum(total) / max(labels, 1.0)
         if not math.isfinite(mean):
             optimizer.zero_grad(set_to_none=True)
-            names = "; ".join(self.rows[place].origin for place in places[:3])
-            raise Diverged(
+            names = "; ".join(self.rows[place].origin for place in self._odd(model, mine)[:3])
+            why = JobError(
                 f"The loss is no number any more at step {state.step + 1} (rows: {names}, …): lower the learning rate, "
                 "or look at these rows."
             )
+            raise Diverged(str(why))
         self.accelerator.clip_grad_norm_(model.parameters(), NORM)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         return mean
+
+    @torch.no_grad()
+    def _odd(self, model: nn.Module, places: list[int]) -> list[int]:
+        """Those rows of a step whose own loss is no number; all of them if that tells nothing."""
+        model.eval()
+        losses = {place: self.recipe.loss(model, self.recipe.batch([self.rows[place]])) for place in places}
+        odd = [place for place, loss in losses.items() if not bool(torch.isfinite(loss))]
+        return odd or places
 
     def _together(self, model: nn.Module, last: bool) -> Any:
         """Processes exchange gradients once a step, with the last batch."""

@@ -104,7 +104,8 @@ def classes(truth: Sequence[str], guess: Sequence[str]) -> Scores:
     report = str(
         classification_report(true, found, labels=range(width), target_names=labels, digits=3, zero_division=0)
     )
-    matrix = confusion_matrix(true, found, labels=range(width)).tolist()
+    # of a single class scikit-learn warns that there is only one, though it was told so
+    matrix = [[len(true)]] if width == 1 else confusion_matrix(true, found, labels=range(width)).tolist()
     return Scores(_values(combine, counts), counts, combine, report, labels, matrix)
 
 
@@ -156,6 +157,28 @@ def captions(references: Sequence[Sequence[str]], written: Sequence[str]) -> Sco
         return {"cider": _ratio(sums[..., 0], sums[..., 2]), "rouge_l": _ratio(sums[..., 1], sums[..., 2])}
 
     return Scores({**_values(combine, counts), "bleu4": round(bleu, 6)}, counts, combine)
+
+
+def retrieval(ranks: Sequence[tuple[int, Sequence[int]]]) -> Scores:
+    """`to_text_1`, `_5`, `_10`, `to_media_1`, … (recall@k), and `mean_recall`, the mean of the six (arXiv:1707.05612).
+
+    Args:
+        ranks: for each row the rank from 1 of the first of its texts among all texts, and for each of its texts that of
+            its medium among all media.
+    """
+    ks = (1, 5, 10)
+    counts = np.zeros((len(ranks), 8))
+    for row, (text, media) in enumerate(ranks):
+        counts[row, :3] = [text <= k for k in ks]
+        counts[row, 3:6] = [sum(rank <= k for rank in media) for k in ks]
+        counts[row, 6:] = 1, len(media)
+
+    def combine(sums: Numbers) -> dict[str, Numbers]:
+        found = {f"to_text_{k}": _ratio(sums[..., place], sums[..., 6]) for place, k in enumerate(ks)}
+        found |= {f"to_media_{k}": _ratio(sums[..., 3 + place], sums[..., 7]) for place, k in enumerate(ks)}
+        return {"mean_recall": np.mean(list(found.values()), axis=0), **found}
+
+    return Scores(_values(combine, counts), counts, combine)
 
 
 def caption_words(text: str) -> str:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import shutil
+import tempfile
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmdemo import catalog
-from mmdemo.errors import Unsupported
+from mmdemo.errors import UnknownName, Unsupported
+from mmdemo.folders import PREFIX
 from mmdemo.runtime.backends import checkpoint
 from mmdemo.runtime.sources import Progress, fetch
 from mmdemo.settings import Settings
@@ -18,6 +22,7 @@ from mmdemo.specs import ModelSpec
 
 if TYPE_CHECKING:
     from mmdemo.training.config import TrainOptions
+    from mmdemo.training.recipes.base import Recipe
 
 RESULT = "model"
 """The folder of a run with what it learned."""
@@ -47,21 +52,35 @@ def base_of(name: str, settings: Settings, report: Callable[[Progress], None] = 
     Raises:
         UnknownName, WeightsError, Cancelled: as fetching raises them.
     """
-    run = Path(name).expanduser() / RESULT
-    own = name not in catalog.MODELS and (run / "config.json").is_file()
-    place = run if own else Path(name).expanduser()
-    if own or (name not in catalog.MODELS and (place / "config.json").is_file()):
-        return _of_folder(place.resolve(), settings, report)
+    if name not in catalog.MODELS and (place(name) / "config.json").is_file():
+        return _of_folder(place(name).resolve(), settings, report)
     spec = catalog.get(name)
-    folder = fetch(spec, settings, report)
+    found = alone(spec, settings, report)
     parts = {part: fetch(catalog.get(part), settings, report) for part in spec.parts}
     if spec.backend == "faster_whisper":
         from mmdemo.runtime.convert import ctranslate2_to_transformers
 
         report(Progress(f"Converting {spec.title}"))
-        folder = ctranslate2_to_transformers(folder, Path(settings.home) / "cache" / "converted" / spec.key)
+        folder = ctranslate2_to_transformers(found.folder, Path(settings.home) / "cache" / "converted" / spec.key)
+        return Base(spec, folder, parts)
+    return replace(found, parts=parts)
+
+
+def alone(spec: ModelSpec, settings: Settings, report: Callable[[Progress], None] = lambda progress: None) -> Base:
+    """The files of a row without those of its parts; fetched if need be.
+
+    Raises:
+        WeightsError, Cancelled: as fetching raises them.
+    """
+    folder = fetch(spec, settings, report)
     packed = sorted(folder.glob("*.gguf"))
-    return Base(spec, folder, parts, packed[0].name if packed and not any(folder.glob("*.safetensors")) else "")
+    return Base(spec, folder, {}, packed[0].name if packed and not any(folder.glob("*.safetensors")) else "")
+
+
+def place(name: str) -> Path:
+    """The folder that a path means: of a run's, that of what it learned."""
+    whole = Path(name.removeprefix(PREFIX)).expanduser()
+    return whole / RESULT if (whole / RESULT / "config.json").is_file() else whole
 
 
 def _of_folder(folder: Path, settings: Settings, report: Callable[[Progress], None]) -> Base:
@@ -99,7 +118,38 @@ def opened(automodel: Any, base: Base, **options: Any) -> Any:
             base.folder, local_files_only=True, trust_remote_code=False, dtype=torch.float32, **packed, **options
         )
 
-    return checkpoint.opened(base.spec.title, base.folder, load).eval()
+    model = checkpoint.opened(base.spec.title, base.folder, load).eval()
+    if base.gguf:  # its weights are whole by now, which `save_pretrained` would not believe
+        model.hf_quantizer, model.is_quantized = None, False
+        if hasattr(model.config, "quantization_config"):
+            del model.config.quantization_config
+    return model
+
+
+def packed(automodel: Any, base: Base, settings: Settings, device: str) -> Any:
+    """As `opened`, with the linear layers in 4 bits (NF4, arXiv:2305.14314), to put adapters beside them.
+
+    Raises:
+        WeightsError: the files cannot be opened.
+    """
+    import torch
+    from peft import prepare_model_for_kbit_training
+    from transformers import BitsAndBytesConfig
+
+    if base.gguf:  # transformers packs only what was whole on the disk
+        whole = Path(settings.home) / "cache" / "converted" / f"{base.spec.key}-whole"
+        if not (whole / "config.json").is_file():
+            partial = whole.with_name(f".{whole.name}.{os.getpid()}.partial")
+            opened(automodel, base).save_pretrained(partial)
+            shutil.rmtree(whole, ignore_errors=True)
+            partial.rename(whole)
+        base = Base(base.spec, whole)
+    config = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.bfloat16)
+    model = opened(automodel, base, quantization_config=config, device_map={"": device})
+    for layer in model.modules():  # on a CPU it would repack its weights when it answers, and not learn from then on
+        if hasattr(layer, "support_avx512bf16_for_cpu"):
+            layer.support_avx512bf16_for_cpu = False
+    return prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
 
 
 def processor(autoclass: Any, base: Base) -> Any:
@@ -139,19 +189,48 @@ def adapted(model: Any, options: TrainOptions, targets: Sequence[str] | str, tas
         return get_peft_model(model, chosen)
 
 
+def settled(options: TrainOptions, kind: type[Recipe]) -> TrainOptions:
+    """The options with the recipe's own model and method where none is named.
+
+    Raises:
+        UnknownName: the task cannot be learned by this method.
+    """
+    method = options.method
+    if method == "auto":
+        method = kind.usual(place(options.model)) or next(iter(kind.methods))
+    if method not in kind.methods:
+        raise UnknownName("method of this task", method, kind.methods)
+    return replace(options, model=options.model or kind.starter, method=method)
+
+
 def check_method(method: str, device: str) -> None:
-    """Refuse 4-bit training where it does not run.
+    """Refuse 4-bit training where it does not run: bitsandbytes trains on NVIDIA GPUs and on CPUs.
 
     Raises:
         Unsupported: saying what it needs.
     """
-    if method == "qlora" and (device != "cuda" or importlib.util.find_spec("bitsandbytes") is None):
-        raise Unsupported("QLoRA needs an NVIDIA GPU and the package bitsandbytes: choose lora.")
+    if method == "qlora" and (device not in ("cuda", "cpu") or importlib.util.find_spec("bitsandbytes") is None):
+        raise Unsupported("QLoRA needs a CPU or an NVIDIA GPU, and the package bitsandbytes: choose lora.")
 
 
 def merged(model: Any) -> Any:
-    """The model with its adapters added to its weights; one without adapters as it is."""
-    return model.merge_and_unload() if hasattr(model, "merge_and_unload") else model
+    """The model with its adapters added to its weights; one without adapters as it is.
+
+    Weights of 4 bits are made whole first: added to 4 bits, what was learned would be rounded away.
+    """
+    import torch
+
+    if not hasattr(model, "merge_and_unload"):
+        return model
+    if not getattr(model.get_base_model(), "is_loaded_in_4bit", False):
+        return model.merge_and_unload()
+    from peft import PeftModel
+
+    with tempfile.TemporaryDirectory() as folder:
+        model.save_pretrained(folder, save_embedding_layers=False)
+        whole = model.unload().dequantize(torch.float32)
+        del whole.peft_config
+        return PeftModel.from_pretrained(whole, folder).merge_and_unload()
 
 
 def save_adapter(model: Any, folder: Path) -> None:

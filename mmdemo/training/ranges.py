@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 WIDE = 10.0
 """A range of which the end is so many times the beginning is drawn from by its logarithm."""
-KEPT = ("task", "data", "model", "seed", "device", "language", "validation", "evaluate_every", "evaluate_rows",
+KEPT = ("task", "data", "also", "model", "seed", "device", "language", "validation", "evaluate_every", "evaluate_rows",
         "checkpoint_every", "steps", "minutes")  # fmt: skip
 """Fields that a search does not change: what is learned, how it is measured, and what the search itself decides."""
 HIGHEST_DROPOUT, HIGHEST_SMOOTHING = 0.3, 0.2

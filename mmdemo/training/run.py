@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import platform
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,19 +17,18 @@ import torch
 
 from mmdemo import __version__
 from mmdemo.datasets.rows import Row
-from mmdemo.errors import Cancelled, StudioError, UnknownName, Unsupported
+from mmdemo.errors import Cancelled, StudioError, Unsupported
 from mmdemo.runtime import device
 from mmdemo.settings import Settings
-from mmdemo.training import compare, config, data, models, plan, recipes
+from mmdemo.training import ballot, compare, config, data, models, plan, recipes
 from mmdemo.training.checkpoints import State, synchronise
 from mmdemo.training.config import TrainOptions
+from mmdemo.training.ending import told
 from mmdemo.training.events import Events, Listener
-from mmdemo.training.loop import Loop, Stopped, seed
+from mmdemo.training.loop import Loop, seed
 from mmdemo.training.recipes.base import Given, Recipe
 
-DONE, FAILED, STOPPED = 0, 1, 75
-"""Exit statuses; 75 as sysexits.h has it: try again later."""
-BEFORE_FILE, REPORT_FILE = "before.json", "report.json"
+BEFORE_FILE, BEFORE_OTHERS, REPORT_FILE = "before.json", "before-others.json", "report.json"
 SPLIT = ("ACCELERATE_USE_FSDP", "ACCELERATE_USE_DEEPSPEED")
 """What `accelerate launch` sets."""
 SAMPLES = 3
@@ -54,28 +52,6 @@ def run(
     return told(folder, events, lambda: Run(folder, settings or Settings.load(), events, stopping).whole())
 
 
-def told(folder: Path, events: Events, work: Callable[[], None]) -> int:
-    """Do some work in a folder; what went wrong is the last event. The exit status."""
-    try:
-        work()
-    except (Stopped, Cancelled):
-        events("stopped", message="Stopped; the same command goes on from here.")
-        return STOPPED
-    except StudioError as error:
-        events("failed", message=str(error))
-        return FAILED
-    except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        why = f"The disk of {folder} is full: free some, then go on." if full else f"{folder} cannot be used: {error}."
-        events("failed", message=why)
-        return FAILED
-    except Exception as error:
-        said = str(error).strip().split("\n")[0][:300]
-        events("failed", message=f"The run broke off ({type(error).__name__}: {said}); its log says more.")
-        raise
-    return DONE
-
-
 def _wants_cpu(folder: Path) -> bool:
     """Whether the run is for a CPU: `accelerate` wants to know first."""
     try:
@@ -86,11 +62,16 @@ def _wants_cpu(folder: Path) -> bool:
 
 @dataclass(frozen=True)
 class Ready:
-    """What a run needs before it learns: everything is read, loaded and encoded."""
+    """What a run needs before it learns: everything is read, loaded and encoded.
+
+    Attributes:
+        others: rows of another data set, which are only measured.
+    """
 
     recipe: Recipe
     parts: data.Parts
     accelerator: Any
+    others: tuple[Row, ...] = ()
 
 
 class Run:
@@ -110,10 +91,11 @@ class Run:
         ready = self._ready()
         began = time.monotonic()
         before = self._before(ready.recipe, ready.parts.final)
+        there = self._before(ready.recipe, ready.others, BEFORE_OTHERS, "other") if ready.others else {}
         measuring = time.monotonic() - began
         state = self._learn(ready, before, 2 * measuring)
         if ready.accelerator.is_main_process:
-            self._finish(ready.recipe, ready.parts.final, before, state.step)
+            self._finish(ready, before, there, state.step)
         ready.accelerator.wait_for_everyone()
 
     def trial(self, reached: Callable[[float, float], None]) -> float | None:
@@ -125,9 +107,9 @@ class Run:
         Returns:
             The best score on the held-out rows; None if there were none.
         """
-        return self._learn(self._ready(), {}, 0.0, reached).best
+        return self._learn(self._ready(learning_only=True), {}, 0.0, reached).best
 
-    def _ready(self) -> Ready:
+    def _ready(self, learning_only: bool = False) -> Ready:
         """Read the data, load the model, and compute what frozen parts make of the rows."""
         from accelerate import Accelerator
 
@@ -137,7 +119,7 @@ class Run:
                 "without them in accelerate's config, and LoRA or a smaller model if one GPU is too small."
             )
         kind = recipes.get(self.options.task)
-        self.options = settled(self.options, kind)
+        self.options = models.settled(self.options, kind)
         place = device.choose(self.options.device)
         models.check_method(self.options.method, place)
         precision = self.options.precision
@@ -147,12 +129,14 @@ class Run:
         if accelerator.num_processes == 1:
             torch.set_num_threads(self.settings.threads or device.cores())
         parts = data.parts_of(self.options, kind, self.settings, self.note)
+        others = () if learning_only else data.others(self.options, kind, self.settings, parts, self.note)
         self._environment(parts.fingerprint)
         seed(self.options.seed, 0)  # new heads begin with the same weights each time
         base = models.base_of(self.options.model, self.settings)
         recipe = kind(Given(self.options, base, self.settings, str(accelerator.device), parts.train, self.note))
-        recipe.prepare((*parts.train, *parts.held, *(() if parts.final is parts.held else parts.final)), self._progress)
-        return Ready(recipe, parts, accelerator)
+        final = () if learning_only or parts.final is parts.held else parts.final
+        recipe.prepare((*parts.train, *parts.held, *final, *others), self._progress)
+        return Ready(recipe, parts, accelerator, others)
 
     def _learn(
         self,
@@ -192,9 +176,11 @@ class Run:
             raise Cancelled("Stopped before anything was learned.")
         self.events("progress", step=0, steps=0, epoch=0.0, message=f"Reading the media: {done} of {total}")
 
-    def _before(self, recipe: Recipe, rows: Sequence[Row]) -> dict[str, str]:
+    def _before(
+        self, recipe: Recipe, rows: Sequence[Row], name: str = BEFORE_FILE, split: str = "validation"
+    ) -> dict[str, str]:
         """What is answered before anything is learned, by origin; it is kept for the end, and for going on."""
-        file = self.folder / BEFORE_FILE
+        file = self.folder / name
         if file.exists():
             found: dict[str, str] = json.loads(file.read_text(encoding="utf-8"))
             return found
@@ -206,7 +192,7 @@ class Run:
         before = {row.origin: answer for row, answer in zip(rows, answers, strict=True)}
         if rows:
             values = recipe.scores(rows, answers).values
-            self.events("metric", step=0, values=values, split="validation")
+            self.events("metric", step=0, values=values, split=split)
         _write(file, before)
         return before
 
@@ -222,20 +208,29 @@ class Run:
             self.events("sample", step=step, origin=row.origin, target=recipe.target(row), text=answer, **more)
         return values[recipe.metric]
 
-    def _finish(self, recipe: Recipe, rows: Sequence[Row], before: dict[str, str], step: int) -> None:
-        """Measure again, write the report and put the model in place."""
+    def _finish(self, ready: Ready, before: dict[str, str], there: dict[str, str], step: int) -> None:
+        """Measure again, write the report and put the model in place.
+
+        Args:
+            before, there: answers before, to the rows of before and after and to those of the other data set.
+        """
+        recipe, rows = ready.recipe, ready.parts.final
         told = "It has learned; no rows were held out to tell how well."
         if rows:
             self.events("progress", step=step, steps=step, message="Measuring after")
-            answers = recipe.predict(rows), [before[row.origin] for row in rows]
-            found = compare.report(
-                rows, (answers[1], answers[0]), recipe.scores, recipe.target, recipe.metric, recipe.lower
-            )
+            found, answers = self._compared(recipe, rows, before, step, "final")
             found["baseline"] = recipe.baseline and f"before: always {recipe.baseline!r}"
-            self.events("metric", step=step, values=found["after"]["metrics"], split="final")
-            _write(self.folder / REPORT_FILE, found)
+            if not recipe.baseline:
+                _write(self.folder / ballot.ANSWERS_FILE, ballot.asked(rows, *answers))
             old, new = (found[side]["metrics"][recipe.metric] for side in ("before", "after"))
             told = f"{recipe.metric} {old:.3f} before, {new:.3f} after, on {len(rows)} rows: {found['verdict']}."
+            if ready.others:
+                other, _ = self._compared(recipe, ready.others, there, step, "other")
+                name = Path(self.options.also).name
+                found["also"] = {"data": name, **other}
+                old, new = (other[side]["metrics"][recipe.metric] for side in ("before", "after"))
+                told += f" On {name}: {old:.3f} before, {new:.3f} after, {other['verdict']}."
+            _write(self.folder / REPORT_FILE, found)
         result = self.folder / models.RESULT
         partial = result.with_name(f".{models.RESULT}.partial")
         shutil.rmtree(partial, ignore_errors=True)
@@ -246,6 +241,15 @@ class Run:
         shutil.rmtree(result, ignore_errors=True)
         partial.rename(result)
         self.events("done", message=told)
+
+    def _compared(
+        self, recipe: Recipe, rows: Sequence[Row], before: dict[str, str], step: int, split: str
+    ) -> tuple[dict[str, Any], tuple[list[str], list[str]]]:
+        """The report of before and after on some rows, and both answers."""
+        answers = [before[row.origin] for row in rows], recipe.predict(rows)
+        found = compare.report(rows, answers, recipe.scores, recipe.target, recipe.metric, recipe.lower)
+        self.events("metric", step=step, values=found["after"]["metrics"], split=split)
+        return found, answers
 
     def _environment(self, fingerprint: str) -> None:
         """Write down what the run stands on."""
@@ -260,18 +264,6 @@ class Run:
             "packages": {name: version(name) for name in names},
         }
         _write(self.folder / "environment.json", found)
-
-
-def settled(options: TrainOptions, kind: type[Recipe]) -> TrainOptions:
-    """The options with the recipe's own model and method where none is named.
-
-    Raises:
-        UnknownName: the task cannot be learned by this method.
-    """
-    method = next(iter(kind.methods)) if options.method == "auto" else options.method
-    if method not in kind.methods:
-        raise UnknownName("method of this task", method, kind.methods)
-    return replace(options, model=options.model or kind.starter, method=method)
 
 
 def _baseline(recipe: Recipe, row: Row) -> str:

@@ -82,6 +82,20 @@ for file in sys.argv[1:]:
     ids = model.generate(pixel_values=torch.from_numpy(made), max_new_tokens=40, do_sample=False, **search)
     print(file, tokenizer.decode(ids[0], skip_special_tokens=True).strip(), sep="\\t")
 '''
+LOOK = '''"""Run the model: python run.py PICTURE [QUESTION]"""
+import sys
+from PIL import Image
+sys.modules["torchvision"] = None  # not needed, and broken beside a CPU build of torch
+from transformers import AutoModelForImageTextToText, AutoProcessor
+
+processor, model = AutoProcessor.from_pretrained("model"), AutoModelForImageTextToText.from_pretrained("model")
+parts = [{"type": "image", "image": Image.open(sys.argv[1]).convert("RGB")},
+         {"type": "text", "text": " ".join(sys.argv[2:]) or "Describe this picture in one short sentence."}]
+given = processor.apply_chat_template([{"role": "user", "content": parts}], add_generation_prompt=True, tokenize=True,
+                                      return_dict=True, return_tensors="pt")
+made = model.generate(**given, max_new_tokens=200, do_sample=False)
+print(processor.tokenizer.decode(made[0, given["input_ids"].shape[1] :], skip_special_tokens=True).strip())
+'''
 TORCH = ("torch", "transformers", "safetensors")
 SCRIPTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "text-classification": (TEXT.replace("{task}", "text-classification"), TORCH),
@@ -91,6 +105,7 @@ SCRIPTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "audio-classification": (SOUND, (*TORCH, "soundfile")),
     "text-generation": (CHAT, TORCH),
     "image-to-text": (CAPTION, (*TORCH, "timm", "torchvision", "pillow")),
+    "image-text-to-text": (LOOK, (*TORCH, "pillow")),
 }
 """Task to its script and the packages that it needs."""
 EYE = "eye"

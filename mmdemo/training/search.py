@@ -30,9 +30,11 @@ from mmdemo.runtime.sources.base import Progress
 from mmdemo.settings import Settings
 from mmdemo.training import checkpoints, config, data, ranges, recipes, search_config, submit, trials
 from mmdemo.training.config import TrainOptions
+from mmdemo.training.ending import told
 from mmdemo.training.events import Events, Listener
 from mmdemo.training.loop import MANY, Diverged, Stopped
-from mmdemo.training.run import Run, settled, told
+from mmdemo.training.models import settled
+from mmdemo.training.run import Run
 from mmdemo.training.search_config import STUDY_FILE, SearchOptions
 
 FOLDER = "trials"

@@ -131,6 +131,10 @@ class Bench:
         """Say why nothing is started."""
         return {self.status: parts.error(words)}
 
+    def note(self, words: str) -> Updates:
+        """Say something quietly where the status is."""
+        return {self.status: parts.note(words)}
+
     def _pressable(self, can: bool) -> Any:
         return gr.update(interactive=can) if self._lasting else gr.update(interactive=can, visible=can)
 

@@ -21,12 +21,12 @@ Point = tuple[int, float]
 class Curves:
     """Plots side by side; each shows once it has a line to draw."""
 
-    def __init__(self) -> None:
-        """Place them here."""
+    def __init__(self, tab: str = "train") -> None:
+        """Place them here; `tab` begins their names."""
         with gr.Row(elem_classes=["mm-curves"]):
-            self.loss = _plot("mm-train-loss")
-            self.scores = [_plot(f"mm-train-score-{number}") for number in range(SCORES)]
-            self.rate = _plot("mm-train-rate")
+            self.loss = _plot(f"mm-{tab}-loss")
+            self.scores = [_plot(f"mm-{tab}-score-{number}") for number in range(SCORES)]
+            self.rate = _plot(f"mm-{tab}-rate")
 
     @property
     def outputs(self) -> list[Any]:

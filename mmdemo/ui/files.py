@@ -49,7 +49,9 @@ def public(path: Path) -> Path:
     """`path` if it was uploaded or made here, so that the page may show it; else a copy: samples lie elsewhere."""
     if path.resolve().is_relative_to(scratch.run.parent.resolve()):
         return path
-    copy = scratch.shared("samples", path.name)
+    about = path.stat()
+    mark = hashlib.sha256(f"{path.resolve()}|{about.st_mtime_ns}|{about.st_size}".encode()).hexdigest()[:16]
+    copy = scratch.shared("samples", f"{mark}-{path.name}")  # two rows of one data set may have files of one name
     if not copy.exists():
         shutil.copyfile(path, copy)
     return copy

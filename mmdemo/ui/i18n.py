@@ -17,14 +17,15 @@ from typing import Any
 import gradio as gr
 
 from mmdemo import tasks
+from mmdemo.chains import Compose
 from mmdemo.options import meta
 from mmdemo.training.config import TrainOptions
 from mmdemo.training.search_config import SearchOptions
 
 COOKIE = "mmdemo_language"
 LANGUAGES = ("en", "zh")
-TRAIN, TRIALS = "train", "trials"
-FORMS = (*tasks.TASKS, TRAIN, TRIALS)
+TRAIN, TRIALS, COMPOSE = "train", "trials", "compose"
+FORMS = (*tasks.TASKS, TRAIN, TRIALS, COMPOSE)
 """Names of options that are a form on the page."""
 
 
@@ -58,7 +59,7 @@ def option_label(task: str, field: str, part: str) -> gr.I18nData:
 
 def options_of(name: str) -> type[Any]:
     """The options dataclass of one of `FORMS`."""
-    own: dict[str, type[Any]] = {TRAIN: TrainOptions, TRIALS: SearchOptions}
+    own: dict[str, type[Any]] = {TRAIN: TrainOptions, TRIALS: SearchOptions, COMPOSE: Compose}
     return own.get(name) or tasks.get(name).options
 
 

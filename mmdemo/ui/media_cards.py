@@ -25,5 +25,6 @@ def small(path: Path, settings: Settings, language: str) -> str:
     if kind in ("audio", "video"):
         name = escape(f"{say('playing', language)} {path.name}")
         url = escape(parts.file_url(files.public(path)))
-        return f'<{kind} class="mm-thumb" controls preload="none" src="{url}" aria-label="{name}"></{kind}>'
+        early = "metadata" if kind == "video" else "none"  # so that its first frame shows
+        return f'<{kind} class="mm-thumb" controls preload="{early}" src="{url}" aria-label="{name}"></{kind}>'
     return ""

@@ -20,6 +20,7 @@ from mmdemo.ui.i18n import label, language_of, say, translations
 from mmdemo.ui.run_view import key
 from mmdemo.ui.scratch import scratch
 from mmdemo.ui.tabs import TABS, Tab
+from mmdemo.ui.tabs.compose import Compose
 from mmdemo.ui.tabs.train import Train
 from mmdemo.ui.theme import CSS, SCRIPT, theme
 
@@ -44,6 +45,8 @@ def build(studio: Studio) -> gr.Blocks:
                     page.load(look.handler, look.inputs, look.outputs, **quiet())
                     if look.again:
                         place.select(look.handler, look.inputs, look.outputs, **quiet())
+                if isinstance(tab, Compose):
+                    tab.opened(place)
         endpoints(context)
 
         chosen = [component for tab in tabs if tab.form for component in tab.form.models]
@@ -88,7 +91,8 @@ def build(studio: Studio) -> gr.Blocks:
                         updates = {places: gr.Tabs(selected=tab.name), **found, **updates}
             return updates
 
-        training.view.use.click(use, training.view.runs, [places, *chosen], **quiet())
+        for view in (tab.view for tab in tabs if isinstance(tab, Train | Compose)):
+            view.use.click(use, view.runs, [places, *chosen], **quiet())
 
         def leave(request: gr.Request) -> None:
             context.running.leave(request.session_hash)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from html import escape
 from urllib.parse import quote
 
-from mmdemo.results import Description, Provenance, Track, Transcript
+from mmdemo.results import Description, Nearness, Provenance, Track, Transcript
 from mmdemo.runtime.sources.base import Progress
 from mmdemo.ui.i18n import say
 from mmdemo.ui.sentences import translate
@@ -108,7 +108,7 @@ def error(words: str) -> str:
     return f'<div class="mm-error" role="alert"><span aria-hidden="true">⚠</span> <span>{escape(words)}</span></div>'
 
 
-def failed(of: Description | Transcript | Track, language: str) -> str:
+def failed(of: Description | Transcript | Track | Nearness, language: str) -> str:
     """Why there is no result of a file."""
     return error(translate(of.error, language))
 

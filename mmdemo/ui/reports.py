@@ -34,7 +34,8 @@ def html(report: Report, settings: Settings, language: str) -> str:
         return ""
     return (
         f'<section class="mm-report" aria-label="{escape(say("report", language))}">{verdict(report, language)}'
-        f"{_scores(report, language)}{_changed(report, settings, language)}{_classes(report, language)}</section>"
+        f"{_scores(report, language)}{_also(report, language)}{_changed(report, settings, language)}"
+        f"{_classes(report, language)}</section>"
     )
 
 
@@ -63,7 +64,7 @@ def _number(value: Any) -> str:
     return f"{value:.3f}" if isinstance(value, int | float) else "–"
 
 
-def _scores(report: Report, language: str) -> str:
+def _scores(report: Report, language: str, explained: bool = True) -> str:
     """Each score before and after, and the interval that the difference lies in."""
     names = [*(report.get("after") or {}).get("metrics", {})]
     rows = ""
@@ -85,7 +86,24 @@ def _scores(report: Report, language: str) -> str:
     return (
         f'<div class="mm-scroll" tabindex="0" role="region" aria-label="{title}"><table class="mm-table">'
         f"<thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
-        f'<p class="mm-from">{escape(say("interval_why", language))}</p>'
+        + (f'<p class="mm-from">{escape(say("interval_why", language))}</p>' if explained else "")
+    )
+
+
+def _also(report: Report, language: str) -> str:
+    """Before and after on another data set: what it has forgotten shows there."""
+    other = report.get("also")
+    if not isinstance(other, Mapping):
+        return ""
+    said = str(other.get("verdict", "")).partition(":")[0]
+    key = {"better": "also_better", "worse": "also_worse"}.get(said, "also_open")
+    mark = {"also_better": "▲", "also_worse": "▼"}.get(key, "◆")
+    title = say("also_title", language, name=other.get("data", ""))
+    words, looks = say(key, language, count=other.get("rows", 0)), key.replace("also_", "verdict-")
+    return (
+        f'<h3 class="mm-head">{escape(title)}</h3><p class="mm-verdict mm-{looks}">'
+        f'<span aria-hidden="true">{mark}</span> <strong>{escape(words)}</strong></p>'
+        f"{_scores(other, language, explained=False)}"
     )
 
 

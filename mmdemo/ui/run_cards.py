@@ -45,13 +45,14 @@ def facts(said: History, language: str) -> str:
     return f'<p class="mm-from">{escape(" · ".join(lines))}</p>' if lines else ""
 
 
-SPLITS = ("train", "validation", "test", "final", "trial")
+SPLITS = ("train", "validation", "test", "final", "other", "trial")
 
 
 def last(said: History) -> dict[str, Event]:
     """The last scores of each split; those of the end alone, once they are there."""
     found = {split: event for (_, split), event in sorted(said.metrics.items())}
-    return {"final": found["final"]} if "final" in found else found
+    ends = {split: event for split, event in found.items() if split in ("final", "other")}
+    return ends if "final" in found else found
 
 
 def scores(event: Event) -> list[str]:

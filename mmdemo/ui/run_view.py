@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from mmdemo.jobs.job import WAITING
 from mmdemo.runtime.sources.base import Progress
 from mmdemo.training import submit
 from mmdemo.ui import parts, reports, run_cards
+from mmdemo.ui.ballot_view import BallotView
 from mmdemo.ui.bench import Bench, Context, State, Updates, sentence
 from mmdemo.ui.curves import Curves
 from mmdemo.ui.handlers import PRESSED, private, quiet
@@ -32,28 +33,39 @@ USED = ("describe", "transcribe")
 class RunView:
     """One training at a time; which one is chosen from all of them."""
 
-    def __init__(self, context: Context) -> None:
-        """Place it here."""
-        self.context = context
+    def __init__(self, context: Context, tab: str = "train", fits: Callable[[Job], bool] = lambda job: True) -> None:
+        """Place it here.
+
+        Args:
+            tab: begins the names of its components.
+            fits: whether a training is one of those that are shown here.
+        """
+        self.context, self._fits = context, fits
         self.runs = gr.Dropdown(
-            [], label=label("run"), visible=False, filterable=False, elem_id="mm-train-runs", elem_classes=["mm-option"]
+            [],
+            label=label("run"),
+            visible=False,
+            filterable=False,
+            elem_id=f"mm-{tab}-runs",
+            elem_classes=["mm-option"],
         )
-        self.head = gr.HTML("", js_on_load=PRESSED, elem_classes=["mm-flat"], elem_id="mm-train-head")
-        self.problem = gr.HTML("", elem_classes=["mm-flat"], elem_id="mm-train-problem")
+        self.head = gr.HTML("", js_on_load=PRESSED, elem_classes=["mm-flat"], elem_id=f"mm-{tab}-head")
+        self.problem = gr.HTML("", elem_classes=["mm-flat"], elem_id=f"mm-{tab}-problem")
         with gr.Row(elem_classes=["mm-take"], visible=False) as self.done:
-            self.use = gr.Button(label("use_here"), size="sm", elem_classes=["mm-action"], elem_id="mm-train-use")
+            self.use = gr.Button(label("use_here"), size="sm", elem_classes=["mm-action"], elem_id=f"mm-{tab}-use")
             self.form = gr.Dropdown(
                 [(label(f"form_{form}"), form) for form in FORMS], value=FORMS[0], label=label("take_form"),
-                show_label=False, container=False, filterable=False, min_width=200, elem_id="mm-train-form",
+                show_label=False, container=False, filterable=False, min_width=200, elem_id=f"mm-{tab}-form",
             )  # fmt: skip
-            self.pack = gr.Button(label("pack"), size="sm", elem_classes=["mm-action"], elem_id="mm-train-pack")
+            self.pack = gr.Button(label("pack"), size="sm", elem_classes=["mm-action"], elem_id=f"mm-{tab}-pack")
             self.zip = gr.DownloadButton(
-                label("packed"), size="sm", visible=False, elem_classes=["mm-action"], elem_id="mm-train-zip"
+                label("packed"), size="sm", visible=False, elem_classes=["mm-action"], elem_id=f"mm-{tab}-zip"
             )
-        self.bench = Bench(context, "export", lasting=False)
-        self.report = gr.HTML("", elem_classes=["mm-flat"], elem_id="mm-train-report")
-        self.curves = Curves()
-        self.samples = gr.HTML("", elem_classes=["mm-flat"], elem_id="mm-train-samples")
+        self.bench = Bench(context, "export" if tab == "train" else f"export_{tab}", lasting=False)
+        self.report = gr.HTML("", elem_classes=["mm-flat"], elem_id=f"mm-{tab}-report")
+        self.ballot = BallotView(context, tab)
+        self.curves = Curves(tab)
+        self.samples = gr.HTML("", elem_classes=["mm-flat"], elem_id=f"mm-{tab}-samples")
         self.seen = gr.State(())
         self.timer = gr.Timer(BEAT, active=False)
         self.timer.tick(self.look, [self.runs, self.seen], self.outputs, **quiet())
@@ -66,7 +78,7 @@ class RunView:
         """What a look changes."""
         texts = [self.head, self.problem, self.report, self.samples]
         own = [self.runs, self.done, self.use, self.form, self.zip, self.seen, self.timer]
-        return [*texts, *own, *self.curves.outputs]
+        return [*texts, *own, *self.curves.outputs, *self.ballot.outputs]
 
     def opened(self, chosen: str | None, request: gr.Request) -> Updates:
         """What the tab shows when it opens: the training that was chosen, else the last one."""
@@ -103,7 +115,7 @@ class RunView:
         """
         jobs = self.context.studio.jobs
         try:
-            trainings = [job for job in jobs.all() if job.kind == KIND]
+            trainings = [job for job in jobs.all() if job.kind == KIND and self._fits(job)]
         except StudioError as error:
             return {self.problem: parts.error(sentence(error, language, "the list of jobs")), self.timer: gr.skip()}
         if not trainings:
@@ -129,6 +141,7 @@ class RunView:
             self.use: gr.update(visible=any(task in USED for task in able(job))),
             self.seen: now,
             **self.curves.updates(said, language),
+            **self.ballot.shown(job.id, job.folder if job.state == "done" else None, language),
         }
         if not seen or seen[0] != job.id:
             updates |= {self.problem: "", self.zip: gr.update(visible=False)}
@@ -139,7 +152,7 @@ class RunView:
         hidden = {one: gr.update(visible=False) for one in (self.done, self.zip)}
         runs = gr.update(choices=[], value=None, visible=False)
         return {**empty, **hidden, self.runs: runs, self.seen: (), self.timer: gr.Timer(active=False),
-                **self.curves.updates(None, "en")}  # fmt: skip
+                **self.curves.updates(None, "en"), **self.ballot.shown("", None, "en")}  # fmt: skip
 
     def packed(self, chosen: str, form: str, request: gr.Request) -> Iterator[Updates]:
         """Put a tuned model into one file, to be taken away."""

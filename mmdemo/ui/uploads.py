@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from mmdemo import datasets
 from mmdemo.datasets import edits
+from mmdemo.datasets.report import Report, examined
+from mmdemo.datasets.rows import Dataset
 from mmdemo.errors import InputError, NoSpace
+from mmdemo.runtime.sources.base import Progress
 from mmdemo.settings import Settings
 
 PIECE = 1 << 20
+LOOK = 8.0
+"""Seconds that are spent on opening a data set's media."""
 NO_SPACE = 28
 """`errno.ENOSPC`."""
 
@@ -45,6 +51,21 @@ def keep(files: Sequence[Path], settings: Settings) -> Path:
             raise NoSpace("The disk is full: make room, then drop the files again.") from error
         raise InputError(f"The files cannot be kept ({error.strerror}): make {settings.home} writable.") from error
     return folder / files[0].name if len(files) == 1 else folder
+
+
+def reading(
+    where: Callable[[], Path], settings: Settings, cancelled: Callable[[], bool]
+) -> Iterator[Progress | tuple[Path, Dataset, Report]]:
+    """Read a data set and look at it: progress, then its path, its rows and what was found.
+
+    Raises:
+        StudioError: it cannot be kept or read.
+    """
+    yield Progress("Reading the data")
+    path = where()
+    dataset = datasets.read(path, settings)
+    yield Progress("Checking the data")
+    yield path, dataset, examined(dataset, settings, seconds=LOOK, cancelled=cancelled)
 
 
 def own(settings: Settings) -> list[tuple[str, str]]:

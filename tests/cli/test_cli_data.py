@@ -30,7 +30,8 @@ def test_check_says_what_was_taken_for_what(tmp_path: Path, capsys: Out) -> None
     out = capsys.readouterr().out
     assert "layout     imagefolder\n" in out and "columns    file_name as image, caption as targets\n" in out
     assert (
-        "can train  image-to-text\n" in out and "metadata.csv, row 4: 3.png is not there; the row was left out." in out
+        "can train  image-to-text, text-image-retrieval\n" in out
+        and "metadata.csv, row 4: 3.png is not there; the row was left out." in out
     )
     assert main(["data", "check", str(tmp_path / "s"), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)

@@ -28,9 +28,10 @@ def test_a_table_becomes_a_model_that_is_measured_and_taken_away(
     out = tmp_path / "run"
     line = ["train", "--task", "text-classification", "--data", str(data), "--model", str(model), "--out", str(out)]
     line += ["--method", "full", "--set", "epochs=20", "--set", "learning_rate=5e-3", "--set", "dropout=0"]
-    assert main([*line, "--set", "batch=16"]) == 0
+    other = toys.table(tmp_path / "other.jsonl", toys.sentences(20, seed=9))
+    assert main([*line, "--set", "batch=16", "--also", str(other)]) == 0
     said = capsys.readouterr()
-    assert said.out == f"{out / 'model'}\n" and "better" in said.err
+    assert said.out == f"{out / 'model'}\n" and "better" in said.err and "On other.jsonl:" in said.err
     assert json.loads((out / "run.json").read_text())["learning_rate"] == 5e-3
 
     scored = ["evaluate", "--task", "text-classification", "--data", str(data), "--model", str(out), "--limit", "50"]
@@ -38,8 +39,12 @@ def test_a_table_becomes_a_model_that_is_measured_and_taken_away(
     found = json.loads(capsys.readouterr().out)
     assert {"task", "model", "rows", "metrics", "intervals"} <= set(found)
     assert found["rows"] == 50 and found["metrics"]["accuracy"] > 0.9 and set(found["intervals"]["macro_f1"])
-    assert main(scored) == 0
-    assert "macro avg" in capsys.readouterr().out
+    assert main([*scored, "--also", str(other), "--json"]) == 0
+    also = json.loads(capsys.readouterr().out)["also"]
+    assert also["rows"] == 20 and also["metrics"]["accuracy"] > 0.9 and set(also["intervals"]) == set(also["metrics"])
+    assert main([*scored, "--also", str(other)]) == 0
+    said = capsys.readouterr()
+    assert "macro avg" in said.out and "other.jsonl, 20 rows" in said.out
 
     assert main(["train", "--resume", str(out)]) == 0
     assert main(["export", str(out), "--format", "zip", "-o", str(tmp_path / "away.zip")]) == 0

@@ -19,8 +19,8 @@ from mmdemo.errors import InputError, Unsupported
 from mmdemo.media.audio import RATE
 from mmdemo.settings import Settings
 from mmdemo.training import config, export, gguf_export, models, recipes
+from mmdemo.training.models import settled
 from mmdemo.training.recipes.base import Given
-from mmdemo.training.run import settled
 from tests.training import toys
 
 NAMED = "wool"

@@ -90,7 +90,7 @@ def test_a_full_disk_is_said_and_the_run_goes_on_when_there_is_room(
     with monkeypatch.context() as patch:
         patch.setattr(checkpoints, "save_file", save)
         folder = a_run(tmp_path, model)
-        assert run(folder, settings) == 1
+        assert run(folder, settings) == 74
     assert "The disk of" in last(folder) and "is full" in last(folder)
     assert [place.name for place in (folder / "checkpoints").glob("step-*")] == ["step-000000003"]
     assert run(folder, settings) == 0
@@ -160,3 +160,12 @@ def test_a_model_that_is_split_over_processes_is_refused(
     folder = a_run(tmp_path, model)
     assert run(folder, settings) == 1
     assert "FSDP and DeepSpeed split a model" in last(folder)
+
+
+def test_a_full_disk_is_known_however_a_library_says_it() -> None:
+    from mmdemo.training.ending import full
+
+    said = RuntimeError("Error while serializing: I/O error: No space left on device (os error 28)")
+    outer = ValueError("it did not work")
+    outer.__cause__ = OSError(errno.EDQUOT, "Disk quota exceeded")
+    assert full(said) and full(outer) and not full(ValueError("no room")) and not full(OSError(errno.EACCES, "no"))

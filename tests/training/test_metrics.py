@@ -95,3 +95,8 @@ def test_the_interval_of_the_accuracy_is_that_of_a_binomial() -> None:
     low, high = compare.intervals(scores)["accuracy"]
     wide = 1.96 * (0.75 * 0.25 / 400) ** 0.5
     assert (low, high) == (pytest.approx(0.75 - wide, abs=0.01), pytest.approx(0.75 + wide, abs=0.01))
+
+
+def test_rows_of_a_single_class_that_are_all_right_are_scored_without_a_warning() -> None:
+    scores = metrics.classes(["cat"] * 3, ["cat"] * 3)
+    assert scores.values["accuracy"] == 1 and scores.confusion == [[3]]

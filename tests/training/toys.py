@@ -182,3 +182,24 @@ def gpt(folder: Path) -> Path:
         )
     ).save_pretrained(folder)  # fmt: skip
     return folder
+
+
+def towers(folder: Path) -> Path:
+    """Two towers that know nothing yet: patches of 16 × 16 and the two-layer BERT."""
+    import torch
+    from transformers import AutoConfig, AutoModel, AutoTokenizer
+
+    from mmdemo.fusion.aligned import Aligned
+    from mmdemo.fusion.config import FusionPatchesConfig, SiameseConfig
+    from mmdemo.fusion.siamese import SiameseModel
+
+    reader = bert(folder.with_name("reader"))
+    torch.manual_seed(0)
+    media = FusionPatchesConfig(height=32, width=32, hidden_size=24)
+    config = SiameseConfig(
+        media_config=media.to_dict(), text_config=AutoConfig.from_pretrained(reader).to_dict(), size=16
+    )
+    model = SiameseModel(config)
+    model.text.network = AutoModel.from_pretrained(reader)
+    Aligned(model, AutoTokenizer.from_pretrained(reader)).save(folder)
+    return folder

@@ -13,6 +13,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,7 @@ class ScriptedStudio:
         self.loaded = {"starter-describer"}
         self.own: dict[str, Row] = {}
         self.wanted: list[Wanted] = []
+        self.drawn: Callable[[Any], Any] = lambda options: options
         self.script: dict[str, Callable[[Sequence[Path], Any], Iterator[Any]]] = {
             "describe": describe,
             "caption": caption,
@@ -107,6 +109,18 @@ class ScriptedStudio:
             yield catalog.get(key).bytes
 
         return self.worker.stream(work, stop)
+
+    def chain(self, options: Any, stop: threading.Event | None = None) -> Iterator[Any]:
+        yield self.drawn(options)
+
+    def compose(self, options: Any, stop: threading.Event | None = None, name: str = "") -> Iterator[Any]:
+        yield Progress("Composing")
+        folder = self.settings.chains_folder.resolve() / (name or "chain")
+        folder.mkdir(parents=True)
+        (folder / "config.json").write_text('{"model_type": "mmdemo_fusion"}')
+        spec = replace(catalog.get("starter-describer"), key=f"folder:{folder}", title=folder.name)
+        self.own[folder.name] = Row(spec, True, False, spec.bytes)
+        yield spec
 
     def close(self) -> None:
         self.worker.close()

@@ -12,6 +12,7 @@ import pytest
 
 from mmdemo.datasets.rows import MEDIA, SPLITS
 from mmdemo.options import meta
+from mmdemo.training.ballot import CHOICES as VOTES
 from mmdemo.ui import i18n, panels
 from mmdemo.ui.tabs import TABS
 from mmdemo.ui.taking import FORMS
@@ -37,7 +38,7 @@ def keys_in_the_code() -> set[str]:
 def test_every_word_of_the_catalogue_is_used() -> None:
     prefixes = (
         "choice_", "help_", "tab_", "working_", "action_", "kind_", "task_", "download_", "col_", "job_", "split_",
-        "media_", "form_", "trial_", "row_do_", "modality_", "region_", "without_",
+        "media_", "form_", "trial_", "row_do_", "vote_", "modality_", "region_", "without_", "part_",
     )  # fmt: skip
     text = "\n".join(path.read_text("utf-8") for path in SOURCES.rglob("*.py"))
     named = set(re.findall(r"""["']([a-z_]+)["']""", text))
@@ -80,6 +81,7 @@ def test_every_key_that_the_code_names_has_words() -> None:
         ("media", MEDIA),
         ("form", FORMS),
         ("trial", STATES),
+        ("vote", (*VOTES, "better", "worse", "open")),
         ("download", ("srt", "vtt", "json", "txt")),
         ("col", ("model", "task", "size", "parameters", "licence", "state", "actions")),
     ],

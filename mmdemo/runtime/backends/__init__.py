@@ -18,6 +18,7 @@ from mmdemo.runtime.estimates import Estimate, Part
 
 BACKENDS: dict[str, str] = {
     "fusion": "mmdemo.runtime.backends.fusion:FusionBackend",
+    "chain": "mmdemo.runtime.backends.chain:ChainBackend",
     "labels": "mmdemo.runtime.backends.labels:LabelsBackend",
     "faster_whisper": "mmdemo.runtime.backends.faster_whisper:FasterWhisperBackend",
     "speech_seq2seq": "mmdemo.runtime.backends.speech_seq2seq:SpeechSeq2SeqBackend",
@@ -31,6 +32,7 @@ BACKENDS: dict[str, str] = {
     "openvino_lm": "mmdemo.runtime.backends.openvino_lm:OpenVinoLMBackend",
     "llama_cpp": "mmdemo.runtime.backends.llama_cpp:LlamaCppBackend",
     "remote": "mmdemo.runtime.backends.remote:RemoteBackend",
+    "towers": "mmdemo.runtime.backends.towers:TowersBackend",
     "embedder": "mmdemo.runtime.backends.embedder:EmbedderBackend",
 }
 

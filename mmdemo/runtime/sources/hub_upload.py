@@ -13,8 +13,9 @@ def upload(job: dict[str, Any]) -> dict[str, Any]:
 
     The token is HF_TOKEN, and not one that a client has saved on this machine.
     """
-    from huggingface_hub import HfApi
+    from huggingface_hub import HfApi, constants
 
+    constants.HF_HUB_DISABLE_XET = True  # its own protocol waits as it likes, and cannot be watched as HTTP is
     api = HfApi(token=os.environ["HF_TOKEN"])
     made = patient(lambda: api.create_repo(job["repo"], private=job["private"], exist_ok=True))
     say({"made": str(made)})

@@ -15,11 +15,16 @@ RECIPES: dict[str, str] = {
     "token-classification": "mmdemo.training.recipes.token_classification:TokenClassification",
     "automatic-speech-recognition": "mmdemo.training.recipes.speech:SpeechRecognition",
     "image-to-text": "mmdemo.training.recipes.image_to_text:ImageToText",
+    "video-text-to-text": "mmdemo.training.recipes.video_to_text:VideoToText",
+    "audio-text-to-text": "mmdemo.training.recipes.audio_to_text:AudioToText",
+    "image-text-to-text": "mmdemo.training.recipes.image_text_to_text:ImageTextToText",
     "image-classification": "mmdemo.training.recipes.image_classification:ImageClassification",
     "audio-classification": "mmdemo.training.recipes.audio_classification:AudioClassification",
+    "text-image-retrieval": "mmdemo.training.recipes.retrieval:PictureRetrieval",
+    "text-audio-retrieval": "mmdemo.training.recipes.retrieval:SoundRetrieval",
     "text-generation": "mmdemo.training.recipes.text_generation:TextGeneration",
 }
-"""Task, by its name on the Hub, to its recipe."""
+"""Task to its recipe; the name is the Hub's, which has none for retrieval."""
 
 
 def get(task: str) -> type[Recipe]:

@@ -83,6 +83,11 @@ class Recipe(ABC):
     def lacks(row: Row) -> str:
         """What keeps a row from being used, as a noun ("a label"); empty if nothing does."""
 
+    @staticmethod
+    def usual(model: Path) -> str:
+        """The method that `auto` means for the checkpoint in a folder; empty: the first of `methods`."""
+        return ""
+
     def prepare(self, rows: Sequence[Row], progress: Callable[[int, int], None]) -> None:  # noqa: B027
         """Compute once what frozen parts make of the rows; `progress` is told how many are done, of how many.
 

@@ -19,8 +19,8 @@ from mmdemo.fusion.pixels import pixels
 from mmdemo.training import models
 from mmdemo.training.features import Features
 from mmdemo.training.recipes.base import Batch, Example, Given, cross_entropy
-from mmdemo.training.recipes.image_to_text import picture
 from mmdemo.training.recipes.labelled import Labelled
+from mmdemo.training.recipes.seeing import picture
 
 AT_ONCE = 256
 

@@ -39,14 +39,14 @@ class TextGeneration(Recipe):
 
         self.tokenizer: Any = models.processor(AutoTokenizer, given.base)
         method = self.options.method if given.learning else ""
-        model: Any = models.opened(AutoModelForCausalLM, given.base, **(_packed() if method == "qlora" else {}))
+        model: Any = (
+            models.packed(AutoModelForCausalLM, given.base, given.settings, given.device)
+            if method == "qlora"
+            else models.opened(AutoModelForCausalLM, given.base)
+        )
         self.keeps = "logits_to_keep" in inspect.signature(model.forward).parameters
         if self.tokenizer.pad_token_id is None:
             self.tokenizer.pad_token = self.tokenizer.eos_token
-        if method == "qlora":
-            from peft import prepare_model_for_kbit_training
-
-            model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
         if method in ("lora", "qlora"):
             names = {name.rpartition(".")[2] for name, _ in model.named_modules()}
             targets = [name for name in TARGETS if name in names] or "all-linear"
@@ -158,15 +158,3 @@ class TextGeneration(Recipe):
         models.save_adapter(self.model, folder)
         models.merged(self.model).save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
-
-
-def _packed() -> dict[str, Any]:
-    """Arguments of `from_pretrained` for 4-bit weights (NF4, arXiv:2305.14314)."""
-    from transformers import BitsAndBytesConfig
-
-    return {
-        "quantization_config": BitsAndBytesConfig(
-            load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.bfloat16
-        ),
-        "device_map": "auto",
-    }

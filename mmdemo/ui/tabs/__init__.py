@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from mmdemo.ui.bench import Context
 from mmdemo.ui.form import Form
 from mmdemo.ui.inputs import Look
+from mmdemo.ui.tabs.compose import Compose
 from mmdemo.ui.tabs.describe import Describe
 from mmdemo.ui.tabs.models import Models
 from mmdemo.ui.tabs.speech import Speech
@@ -35,4 +36,4 @@ class Tab(Protocol):
         """Events after which memory and loaded models may have changed."""
 
 
-TABS: tuple[type[Tab], ...] = (Describe, Video, Speech, Train, Models)
+TABS: tuple[type[Tab], ...] = (Describe, Video, Speech, Train, Compose, Models)

@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 
 from mmdemo import catalog, datasets
-from mmdemo.datasets.report import Report, examined
+from mmdemo.datasets.report import Report
 from mmdemo.datasets.rows import Dataset
 from mmdemo.errors import InputError, StudioError
 from mmdemo.runtime.sources.base import Progress
@@ -26,15 +26,16 @@ from mmdemo.ui.rows import Rows
 from mmdemo.ui.run_view import RunView
 from mmdemo.ui.trials_view import TrialsView
 
-LOOK = 8.0
-"""Seconds that are spent on opening a data set's media."""
 BASES: dict[str, tuple[str, ...]] = {
     "text-classification": ("embed", "talk"),
     "token-classification": ("embed", "talk"),
     "automatic-speech-recognition": ("transcribe",),
     "image-to-text": ("describe",),
+    "image-text-to-text": ("describe",),
     "image-classification": ("classify",),
     "audio-classification": ("transcribe",),
+    "text-image-retrieval": ("classify",),
+    "text-audio-retrieval": ("transcribe",),
     "text-generation": ("talk",),
 }
 """What a model must be able to do so that a task can begin with it."""
@@ -55,6 +56,11 @@ class Train:
                 [(label("starter_model"), "")], value="", label=option_label(TRAIN, "model", "label"),
                 info=option_label(TRAIN, "model", "help"), allow_custom_value=True, min_width=200, render=False,
                 elem_id="mm-train-model", elem_classes=["mm-option"],
+            ),
+            "also": gr.Dropdown(
+                [(label("no_other_data"), "")], value="", label=option_label(TRAIN, "also", "label"),
+                info=option_label(TRAIN, "also", "help"), allow_custom_value=True, min_width=200, render=False,
+                elem_id="mm-train-also", elem_classes=["mm-option"],
             ),
         }  # fmt: skip
         self.options = Form.of(TRAIN, own)
@@ -78,7 +84,7 @@ class Train:
                 self.trials = TrialsView(context)
         self.looks = [
             intro("intro_train", self.found),
-            Look(self.own_sets, None, self.sets, again=True),
+            Look(self.own_sets, None, [self.sets, self.options.components["also"]], again=True),
             Look(self.bases, [self.task, self.model], self.model, again=True),
             Look(self.view.opened, self.view.runs, self.view.outputs, again=True),
             Look(self.trials.opened, self.trials.searches, self.trials.outputs, again=True),
@@ -119,10 +125,14 @@ class Train:
                    [*self.view.outputs, self.trials.problem]),
         ]  # fmt: skip
 
-    def own_sets(self) -> Any:
-        """The data sets that are there."""
+    def own_sets(self) -> Updates:
+        """The data sets that are there: to learn from, and to see whether something else was forgotten."""
         there = uploads.own(self.context.studio.settings)
-        return gr.update(choices=there, visible=bool(there))
+        also = self.options.components["also"]
+        return {
+            self.sets: gr.update(choices=there, visible=bool(there)),
+            also: gr.update(choices=[(label("no_other_data"), ""), *there]),
+        }
 
     def bases(self, task: str, model: str) -> Any:
         """The models that a task can begin with: the starter, what is on this machine, tuned ones too."""
@@ -149,11 +159,7 @@ class Train:
         got: list[tuple[Path, Dataset, Report]] = []
 
         def make(run: Any) -> Iterator[Any]:
-            yield Progress("Reading the data")
-            path = where()
-            dataset = datasets.read(path, settings)
-            yield Progress("Checking the data")
-            yield path, dataset, examined(dataset, settings, seconds=LOOK, cancelled=run.stop.is_set)
+            return uploads.reading(where, settings, run.stop.is_set)
 
         def show(last: bool) -> State:
             if not got:
@@ -219,7 +225,7 @@ class Train:
             yield Progress("Looking for ranges")
             options = self._asked(chosen)
             from mmdemo.training import recipes
-            from mmdemo.training.run import settled
+            from mmdemo.training.models import settled
 
             kind = recipes.get(options.task)
             rows = len(datasets.read(Path(options.data), settings).rows)

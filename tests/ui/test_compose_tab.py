@@ -1,0 +1,130 @@
+"""The tab that composes: the diagram of what is chosen, the new model, and its training."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from mmdemo.chains import Compose as Choices
+from mmdemo.ui import chain_cards
+from mmdemo.ui.chain_training import is_of_chain
+from mmdemo.ui.tabs.compose import Compose
+from tests.jobs.conftest import command
+from tests.ui.handling import CHINESE, REQUEST, all_of, placed
+
+
+def part(role: str, modality: str, kind: str, output: tuple[int, ...], trainable: int = 0, frozen: int = 0) -> Any:
+    size = 4 * (trainable + frozen)
+    return SimpleNamespace(
+        role=role, modality=modality, kind=kind, output=output, trainable=trainable, frozen=frozen, bytes=size
+    )
+
+
+PARTS = (
+    part("input", "vision", "pixels", (3, 64, 64)),
+    part("encoder", "vision", "<efficient>", (81, 1280), frozen=6_100_000),
+    part("projector", "vision", "mlp", (81, 576), trainable=1_070_000),
+    part("fusion", "", "concat", (97, 576)),
+    part("language model", "", "llama", (16, 49_152), trainable=999, frozen=134_500_000),
+)
+
+
+def chain(*problems: str) -> Any:
+    parts = () if problems else PARTS
+    return SimpleNamespace(
+        parts=parts, problems=problems, trainable=sum(one.trainable for one in parts),
+        frozen=sum(one.frozen for one in parts), bytes=566_000_000, training_bytes=580_000_000,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def tab(studio: Any) -> Compose:
+    studio.drawn = lambda options: chain()
+    return placed(Compose, studio)  # type: ignore[no-any-return]
+
+
+def values(tab: Compose, **chosen: Any) -> list[Any]:
+    return list((dict(zip(tab.options.components, tab.options.defaults(), strict=True)) | chosen).values())
+
+
+def test_a_diagram_tells_shapes_parameters_and_memory() -> None:
+    html = chain_cards.html(chain(), "en")
+    assert "81 × 1,280" in html and "16 × 49,152" in html and "&lt;efficient&gt;" in html
+    assert "6.1 M frozen" in html and "1.1 M learned" in html and "999 learned" in html and "134 M frozen" in html
+    assert html.count("mm-link-learned") == 2 and html.count("mm-link-frozen") == 1
+    assert "memory: 566 MB, while training: 580 MB" in html
+    assert "冻结" in chain_cards.html(chain(), "zh")
+
+
+def test_the_chain_is_drawn_again_for_other_parts_and_says_why_there_is_none(tab: Compose, studio: Any) -> None:
+    asked: list[Choices] = []
+
+    def drawn(options: Choices) -> Any:
+        asked.append(options)
+        return chain("The attention has no queries: choose at least one.") if options.fusion == "attention" else chain()
+
+    studio.drawn = drawn
+    _, shown = all_of(tab.draw(*values(tab), REQUEST))
+    assert "mm-chain" in shown[tab.diagram]
+    _, shown = all_of(tab.draw(*values(tab, fusion="attention", vision="", frames=8), CHINESE))
+    assert asked[-1].frames == 8 and asked[-1].vision == ""
+    assert 'role="alert"' in shown[tab.diagram] and "queries" not in shown[tab.diagram]
+    _, shown = all_of(tab.draw(*values(tab, frames=10**6), REQUEST))
+    assert "must be at most" in shown[tab.drawing.status]
+
+
+def test_parts_of_the_catalog_and_fresh_ones_can_be_chosen(tab: Compose) -> None:
+    language: Any = tab.options.components["language"]
+    offered = [value for _, value in language.choices]
+    assert offered[0] == "smollm2-135m-instruct" and {"transformer", "lstm"} <= set(offered)
+    vision: Any = tab.options.components["vision"]
+    assert [value for _, value in vision.choices][:2] == ["", "efficientnet-lite2"]
+    assert tab.options.read(tab.options.defaults()) == Choices()
+
+
+def test_what_is_composed_is_chosen_for_training(tab: Compose, studio: Any) -> None:
+    _, shown = all_of(tab.compose("tiny eyes", *values(tab), REQUEST))
+    update = shown[tab.training.model]
+    assert update["value"].endswith("/chains/tiny eyes") and "Composed: tiny eyes" in shown[tab.bench.status]
+    assert [title for title, _ in update["choices"]] == ["tiny eyes"]
+    again = tab.training.offered("gone")
+    assert again["value"] == update["value"] and again["visible"] is True
+
+
+def captions(folder: Path) -> Path:
+    folder.mkdir()
+    with (folder / "metadata.csv").open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["file_name", "caption"])
+        for place in range(6):
+            Image.new("RGB", (20, 20), (40 * place, 0, 0)).save(folder / f"{place}.png")
+            rows.writerow([f"{place}.png", f"a red square number {place}"])
+    return folder
+
+
+def test_its_training_is_the_job_of_the_train_tab(tab: Compose, studio: Any, tmp_path: Path) -> None:
+    all_of(tab.compose("tiny eyes", *values(tab), REQUEST))
+    model = tab.training.offered(None)["value"]
+    _, shown = all_of(tab.training.start(model, "", "", 0, REQUEST))
+    assert "There are no data to train on yet" in shown[tab.training.bench.status]
+    _, shown = all_of(tab.training.start(None, "x", "", 0, CHINESE))
+    assert "还没有可训练的链" in shown[tab.training.bench.status]
+    data = captions(tmp_path / "squares")
+    _, shown = all_of(tab.training.picked(str(data), REQUEST))
+    assert "6 rows are ready" in shown[tab.training.bench.status] and shown[tab.training.data] == str(data)
+    busy = studio.jobs.submit("train", "Busy", lambda folder: command(folder, 3000, 0.02))  # so that it waits
+    _, shown = all_of(tab.training.start(model, str(data), shown[tab.training.task], 2.5, REQUEST))
+    (job,) = [one for one in studio.jobs.all() if one.id != busy.id]
+    asked = json.loads((job.folder / "run.json").read_text())
+    assert asked["task"] == "image-to-text" and asked["minutes"] == 2.5 and asked["data"] == str(data)
+    assert asked["model"].endswith("/chains/tiny eyes") and shown[tab.view.runs]["value"] == job.id
+    assert is_of_chain(job, studio.settings) and not is_of_chain(busy, studio.settings)
+    assert [value for _, value in shown[tab.view.runs]["choices"]] == [job.id], "other trainings are not shown here"
+    studio.jobs.stop(job.id)
+    studio.jobs.stop(busy.id)
