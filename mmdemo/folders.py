@@ -16,7 +16,7 @@ from typing import Any
 from mmdemo import families
 from mmdemo.errors import WeightsError
 from mmdemo.families import Family
-from mmdemo.specs import STYLES, Local, ModelSpec
+from mmdemo.specs import STYLES, Local, ModelSpec, Task
 
 PREFIX = "folder:"
 
@@ -58,6 +58,10 @@ def spec_of(folder: Path) -> ModelSpec:
     )
 
 
+ENCODERS = ("vision.", "audio.", "text.")
+"""How the names of an encoder's weights begin in the files of a chain."""
+HEADER = 100_000_000
+"""Bytes of the longest header of a safetensors file."""
 RUN, TUNED = "run.json", "model"
 """What a training was asked for, and beside it the folder with what came of it."""
 
@@ -85,6 +89,19 @@ def tuned(runs: Path) -> list[ModelSpec]:
         if path_in(str(folder)) is not None:
             with contextlib.suppress(WeightsError):  # the page of its run says what it is good for
                 found.append(spec_of(folder.resolve()))
+    return found
+
+
+def composed(chains: Path) -> list[ModelSpec]:
+    """The rows of chains that were composed here, the newest first.
+
+    Args:
+        chains: the folder with one folder a chain.
+    """
+    found = []
+    for folder in sorted(chains.glob("*/config.json"), key=lambda file: -file.stat().st_mtime):
+        with contextlib.suppress(WeightsError):
+            found.append(spec_of(folder.parent.resolve()))
     return found
 
 
@@ -136,6 +153,8 @@ def family_of(folder: Path) -> Family:
     kind = str(config.get("model_type", ""))
     architecture = str((config.get("architectures") or [""])[0])
     named = families.of(kind, architecture)
+    if named and named.engine == "fusion" and _is_whole(folder):
+        return _chain(config)
     if named:
         return named
     if "vision_config" in config and architecture.endswith("ForConditionalGeneration"):
@@ -148,6 +167,24 @@ def family_of(folder: Path) -> Family:
         f"No engine here runs the model in {folder} ({architecture or kind or 'its config.json names none'}): choose "
         "a vision-language, speech, language or sentence-embedding model."
     )
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether a fusion checkpoint holds its encoders too, as a chain that was composed does."""
+    try:
+        with (folder / "model.safetensors").open("rb") as file:
+            names = json.loads(file.read(min(int.from_bytes(file.read(8), "little"), HEADER)))
+        return any(name.startswith(ENCODERS) for name in names)
+    except (OSError, ValueError):
+        return False
+
+
+def _chain(config: dict[str, Any]) -> Family:
+    """What a chain does, by its encoders."""
+    tasks: list[Task] = ["describe"] if config.get("vision_config") else []
+    tasks += ["transcribe"] if config.get("audio_config") else []
+    question = "{question}" if config.get("text_encoder_config") else ""
+    return Family("mmdemo_fusion", "", "chain", tuple(tasks), dict.fromkeys(STYLES[:2], ""), question)
 
 
 def _config(folder: Path) -> dict[str, Any]:

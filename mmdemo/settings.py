@@ -98,6 +98,11 @@ class Settings:
         return Path(self.home) / "runs"
 
     @property
+    def chains_folder(self) -> Path:
+        """Where chains that were composed are kept, one folder each."""
+        return Path(self.home) / "chains"
+
+    @property
     def datasets_folder(self) -> Path:
         """Where data to train on are kept, one folder a set."""
         return Path(self.home) / "datasets"

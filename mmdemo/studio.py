@@ -7,10 +7,11 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mmdemo import hub_rows, remote_rows, tasks
+from mmdemo import catalog, hub_rows, remote_rows, tasks, trusted_code
 from mmdemo.catalog import ModelSpec
+from mmdemo.chains import Compose
 from mmdemo.errors import Crashed, TooLarge
 from mmdemo.jobs import Jobs
 from mmdemo.options import build, meta
@@ -27,6 +28,9 @@ from mmdemo.runtime.standing import AUTO, How, Row, Status
 from mmdemo.runtime.worker import Worker
 from mmdemo.settings import Settings
 from mmdemo.tasks.base import Event, Step, loading
+
+if TYPE_CHECKING:
+    from mmdemo.fusion.shape import Chain
 
 FETCHES = 4
 """Checkpoints fetched at the same time; more wait."""
@@ -135,6 +139,14 @@ class Studio:
 
         return self._fetcher.report(action, stop)
 
+    def trusted(self) -> tuple[str, ...]:
+        """The models whose own code may run, besides those that the settings name. See `trusted_code`."""
+        return trusted_code.allowed(self.settings)
+
+    def trust(self, key: str, on: bool) -> None:
+        """Let a model's own code run, or no longer, from the next time that it is loaded."""
+        (trusted_code.allow if on else trusted_code.forbid)(key, self.settings)
+
     def declare(self, key: str) -> ModelSpec:
         """Give a model of a server, `remote:MODEL@URL`, a row with a name of its own. See `remote_rows.declare`."""
         model, url = remote_rows.parted(key)
@@ -153,6 +165,39 @@ class Studio:
         def work(cancelled: Callable[[], bool]) -> Iterator[Progress | Wait]:
             with self._turn() as models:
                 yield from loading(models, key, cancelled)
+
+        yield from self.worker.stream(work, stop, waiting=in_line)
+
+    def chain(self, options: Compose, stop: threading.Event | None = None) -> Iterator[Progress | Chain]:
+        """What a chain of these choices looks like, after progress: its parts with their shapes, or why there is none.
+
+        Nothing is fetched, and no weights are read.
+        """
+
+        def action(report: Callable[[Progress | Chain], None], cancelled: Callable[[], bool]) -> None:
+            from mmdemo.training import composing
+
+            report(composing.chain(options, self.settings, report))
+
+        return self._fetcher.report(action, stop)
+
+    def compose(self, options: Compose, stop: threading.Event | None = None) -> Iterator[Progress | ModelSpec]:
+        """Compose a chain when its turn comes: progress, then the row of the new model. Absent parts are fetched.
+
+        Raises:
+            InputError: the parts do not go together.
+        """
+        stop = stop or threading.Event()
+        for key in filter(catalog.MODELS.get, options.chosen.values()):
+            for part in self.manager.absent(key):
+                yield from self.fetch(part, stop)
+
+        def work(cancelled: Callable[[], bool]) -> Iterator[Progress | ModelSpec]:
+            from mmdemo.training import composing
+
+            yield Progress("Composing")
+            folder = composing.write(options, composing.place_for(options, self.settings), self.settings)
+            yield catalog.get(str(folder))
 
         yield from self.worker.stream(work, stop, waiting=in_line)
 

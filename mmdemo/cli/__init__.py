@@ -7,6 +7,7 @@
     python -m mmdemo speak      TEXT -o OUT.wav [options] [--json]
     python -m mmdemo models     list|fetch|prepare|remove [KEY…] [--starter] [--json]
     python -m mmdemo models     search WORDS [--task TASK] [--json]
+    python -m mmdemo compose    [--vision KEY] [--audio KEY] [--language KEY] [--fusion F] … [--out DIR] [--json]
     python -m mmdemo data       check PATH [--json]
     python -m mmdemo data       list|export|restore|remove [NAME…] [--json]
     python -m mmdemo train      --task TASK --data PATH --out DIR [--model KEY] [--method M] [--set FIELD=VALUE …]
@@ -30,7 +31,7 @@ import sys
 from collections.abc import Sequence
 
 from mmdemo import __version__
-from mmdemo.cli import data, evaluate, export, jobs, models, run, speak, train, trials
+from mmdemo.cli import compose, data, evaluate, export, jobs, models, run, speak, train, trials
 from mmdemo.errors import StudioError
 
 FAILED, STOPPED = 1, 130
@@ -47,7 +48,7 @@ def parser() -> argparse.ArgumentParser:
     run.add_commands(commands)
     speak.add_command(commands)
     models.add_command(commands)
-    for command in (data, train, trials, evaluate, export, jobs):
+    for command in (compose, data, train, trials, evaluate, export, jobs):
         command.add_command(commands)
     return top
 

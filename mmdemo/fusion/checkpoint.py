@@ -28,6 +28,11 @@ def save(model: FusionModel, folder: Path) -> None:
     model.save_pretrained(folder, state_dict=weights)
 
 
+def keep(model: FusionModel, folder: Path) -> None:
+    """Write the config and all weights as they are, the encoders' too: `opened` reads it, and plain `transformers`."""
+    model.save_pretrained(folder)
+
+
 def assemble(folder: Path, encoder_folder: Path) -> FusionModel:
     """A fusion model in float32 from its own folder and its encoder's.
 

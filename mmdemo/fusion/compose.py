@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import torch
 from safetensors.torch import load_file
 from torch import nn
 
@@ -18,14 +19,14 @@ from mmdemo.fusion.config import ENCODER_FIELDS, FusionConfig, FusionVisionConfi
 from mmdemo.fusion.model import FusionModel
 
 # isort: split
-from transformers import AutoModel, AutoModelForCausalLM, PreTrainedConfig
+from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, PreTrainedConfig
 from transformers.pytorch_utils import Conv1D
 
 Part: TypeAlias = "Path | PreTrainedConfig"
 """A folder with a checkpoint, or the configuration of a fresh part."""
 
 
-def compose(language_model: Part, parts: Mapping[str, Part], **choices: Any) -> FusionModel:
+def compose(language_model: Part, parts: Mapping[str, Part], /, **choices: Any) -> FusionModel:
     """A fusion model of the given parts. Encoders with weights are frozen; what is fresh is to be learned.
 
     Args:
@@ -80,10 +81,7 @@ def encoder(folder: Path) -> tuple[encoders.Encoder, Any]:
     """
     if is_starter(folder):
         return load_encoder(folder), FusionVisionConfig()
-    about = folder / "config.json"
-    if not about.exists():
-        raise WeightsError(f"{folder} has no config.json: choose the folder of an encoder of transformers or timm.")
-    found = json.loads(about.read_text(encoding="utf-8"))
+    found = _about(folder)
     if "architecture" in found:
         return _timm(folder, found)
 
@@ -92,23 +90,75 @@ def encoder(folder: Path) -> tuple[encoders.Encoder, Any]:
 
     network = encoders.tower(_opened(folder, "an encoder", read))
     config = network.config
+    _looks(config, folder)
+    return encoders.TowerEncoder.around(network), config
+
+
+def _looks(config: Any, folder: Path) -> None:
+    """Keep in an encoder's configuration what pictures must look like."""
     looks = folder / "preprocessor_config.json"
     for name, value in (json.loads(looks.read_text(encoding="utf-8")) if looks.exists() else {}).items():
         if name in ("image_mean", "image_std"):
             setattr(config, name, value)
-    return encoders.TowerEncoder.around(network), config
 
 
-def _timm(folder: Path, found: dict[str, Any]) -> tuple[encoders.Encoder, FusionVisionConfig]:
-    """A model as timm saves it: `architecture` and `pretrained_cfg` in its configuration."""
+def encoder_config(folder: Path) -> Any:
+    """The configuration of the encoder in a folder; no weights are read.
+
+    Raises:
+        WeightsError: the folder holds no encoder.
+    """
+    if is_starter(folder):
+        return FusionVisionConfig()
+    found = _about(folder)
+    if "architecture" in found:
+        config = _timm_config(found)
+        with torch.device("meta"):
+            network = encoders.VisionEncoder(config)
+        config.hidden_size, config.grid_size = int(network.network.num_features), check.grid(config)
+        return config
+    config = _opened(folder, "an encoder", lambda: AutoConfig.from_pretrained(folder, local_files_only=True))
+    _looks(getattr(config, "vision_config", config), folder)
+    return config
+
+
+def decoder_config(folder: Path) -> Any:
+    """The configuration of the language model in a folder; no weights are read.
+
+    Raises:
+        WeightsError: the folder holds no language model.
+    """
+    gguf = next(iter(sorted(folder.glob("*.gguf"))), None)
+    options = {} if gguf is None else {"gguf_file": gguf.name}
+
+    def read() -> Any:
+        return AutoConfig.from_pretrained(folder, local_files_only=True, **options)
+
+    return _opened(folder, "a causal language model", read)
+
+
+def _about(folder: Path) -> dict[str, Any]:
+    about = folder / "config.json"
+    if not about.exists():
+        raise WeightsError(f"{folder} has no config.json: choose the folder of an encoder of transformers or timm.")
+    found: dict[str, Any] = json.loads(about.read_text(encoding="utf-8"))
+    return found
+
+
+def _timm_config(found: dict[str, Any]) -> FusionVisionConfig:
+    """Of a model as timm saves it: `architecture` and `pretrained_cfg` in its configuration."""
     looks = found.get("pretrained_cfg", {})
-    config = FusionVisionConfig(
+    return FusionVisionConfig(
         architecture=found["architecture"],
         num_classes=found.get("num_classes", looks.get("num_classes", 1000)),
         image_size=looks.get("input_size", (3, 224, 224))[-1],
         image_mean=list(looks.get("mean", (0.485, 0.456, 0.406))),
         image_std=list(looks.get("std", (0.229, 0.224, 0.225))),
     )
+
+
+def _timm(folder: Path, found: dict[str, Any]) -> tuple[encoders.Encoder, FusionVisionConfig]:
+    config = _timm_config(found)
 
     def read() -> encoders.VisionEncoder:
         network = encoders.VisionEncoder(config)

@@ -93,6 +93,9 @@ class FusionConfig(PreTrainedConfig):  # type: ignore[misc]
         modality_dropout: how often a modality is left out of a row while training, where another remains, so that
             the model can do without.
         encoders: for each modality the fingerprint of the encoder that its features must come from, where it is known.
+        parts: for each modality, and for `language`, what it was composed of: a key, a folder, or a word for what is
+            learned from nothing.
+        tuning: how its language model is to be learned: `lora`, `full` or `head`; empty where nothing was said.
     """
 
     model_type = "mmdemo_fusion"
@@ -118,6 +121,8 @@ class FusionConfig(PreTrainedConfig):  # type: ignore[misc]
     feature_dropout: float = 0.1
     modality_dropout: float = 0.0
     encoders: dict[str, str] | None = None
+    parts: dict[str, str] | None = None
+    tuning: str = ""
     tie_word_embeddings: bool = True
 
     def __post_init__(self, **kwargs: Any) -> None:

@@ -34,7 +34,7 @@ class Load:
         quantization: one of `quantization.NAMES`, which the engine offers on this device.
         budget: bytes that it may take, by place, where it takes more than one: `cuda:0`, `cpu`, the rest on the disk;
             empty: all of it goes to the device.
-        trusted: whether Python code that the checkpoint brings may run: `MMDEMO_TRUST_REMOTE_CODE` names it.
+        trusted: whether Python code that the checkpoint brings may run (see `trusted_code`).
     """
 
     spec: ModelSpec

@@ -17,7 +17,11 @@ def rows(settings: Settings, loaded: Loaded) -> Iterator[Row]:
     """See `Manager.rows`."""
     own = hub_rows.rows(settings.models_folder)
     here = [spec for spec in own if cached(spec, settings) or arrived(spec, settings)]
-    here += [*folders.tuned(settings.runs_folder), *remote_rows.rows(settings)]
+    here += [
+        *folders.tuned(settings.runs_folder),
+        *folders.composed(settings.chains_folder),
+        *remote_rows.rows(settings),
+    ]
     for spec in (*catalog.ROWS, *here):
         folder = cached(spec, settings)
         entry = loaded.of(spec.key)

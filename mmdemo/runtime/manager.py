@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from mmdemo import catalog, folders, hub_rows, remote_rows
+from mmdemo import catalog, folders, hub_rows, remote_rows, trusted_code
 from mmdemo.catalog import ModelSpec
 from mmdemo.errors import Crashed, DoesNotFit, InUse, StudioError, UnknownName, Unsupported
 from mmdemo.runtime import backends, crashes, device, listing, memory, ocr, placement, quantization, room
@@ -165,7 +165,7 @@ class Manager:
 
     def _load(self, spec: ModelSpec, folders: dict[str, Path], how: How, cancelled: Callable[[], bool]) -> Load:
         """What the engine gets."""
-        threads, trusted = self.settings.threads or device.cores(), self.settings.trusts(spec.key)
+        threads, trusted = self.settings.threads or device.cores(), trusted_code.trusts(spec.key, self.settings)
         return Load(spec, folders, how.device, threads, cancelled, how.quantization, trusted=trusted)
 
     def spec(self, key: str) -> ModelSpec:

@@ -1,6 +1,6 @@
 """What is looked for in a checkpoint before any library opens it: pickles, code of its own, headers that lie.
 
-A checkpoint that brings code is refused, unless its key stands in `MMDEMO_TRUST_REMOTE_CODE`: that code could do
+A checkpoint that brings code is refused, unless its key is trusted (`mmdemo.trusted_code`): that code could do
 anything that the user can, read files and send them away included. It is switched on for one model at a time.
 """
 
@@ -82,7 +82,7 @@ def code(path: Path, title: str, key: str) -> None:
     for name, value in named(read(path)):
         raise WeightsError(
             f"{title} brings code of its own ({path.name}: {name} is {value}), which could do anything that you can "
-            f"on this machine: choose another model, or set MMDEMO_TRUST_REMOTE_CODE={key} if you trust who wrote it."
+            f"on this machine: choose another model, or allow {key} under Models if you trust who wrote it."
         )
 
 

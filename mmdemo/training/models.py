@@ -54,15 +54,26 @@ def base_of(name: str, settings: Settings, report: Callable[[Progress], None] = 
     if own or (name not in catalog.MODELS and (place / "config.json").is_file()):
         return _of_folder(place.resolve(), settings, report)
     spec = catalog.get(name)
-    folder = fetch(spec, settings, report)
+    found = alone(spec, settings, report)
     parts = {part: fetch(catalog.get(part), settings, report) for part in spec.parts}
     if spec.backend == "faster_whisper":
         from mmdemo.runtime.convert import ctranslate2_to_transformers
 
         report(Progress(f"Converting {spec.title}"))
-        folder = ctranslate2_to_transformers(folder, Path(settings.home) / "cache" / "converted" / spec.key)
+        folder = ctranslate2_to_transformers(found.folder, Path(settings.home) / "cache" / "converted" / spec.key)
+        return Base(spec, folder, parts)
+    return replace(found, parts=parts)
+
+
+def alone(spec: ModelSpec, settings: Settings, report: Callable[[Progress], None] = lambda progress: None) -> Base:
+    """The files of a row without those of its parts; fetched if need be.
+
+    Raises:
+        WeightsError, Cancelled: as fetching raises them.
+    """
+    folder = fetch(spec, settings, report)
     packed = sorted(folder.glob("*.gguf"))
-    return Base(spec, folder, parts, packed[0].name if packed and not any(folder.glob("*.safetensors")) else "")
+    return Base(spec, folder, {}, packed[0].name if packed and not any(folder.glob("*.safetensors")) else "")
 
 
 def _of_folder(folder: Path, settings: Settings, report: Callable[[Progress], None]) -> Base:

@@ -1,4 +1,4 @@
-"""A data set as HTML, before anything is learned of it: what was found, what is wrong with it, its first rows."""
+"""A data set as HTML, before anything is learned of it: what was found and what is wrong with it."""
 
 from __future__ import annotations
 
@@ -6,30 +6,26 @@ from collections.abc import Sequence
 from html import escape
 
 from mmdemo.datasets.report import Report
-from mmdemo.datasets.rows import SPLITS, Dataset, Row
-from mmdemo.settings import Settings
+from mmdemo.datasets.rows import SPLITS, Dataset
 from mmdemo.training.recipes import RECIPES
-from mmdemo.ui import media_cards, parts
+from mmdemo.ui import parts
 from mmdemo.ui.i18n import say
 from mmdemo.ui.run_cards import short
 from mmdemo.ui.sentences import translate
 
-FEW = 4
-"""Rows that are shown."""
 MOST = 12
 """Sentences of a kind that are shown; the others are counted."""
 CLASSES = 12
 
 
-def found(dataset: Dataset, report: Report, settings: Settings, language: str) -> str:
+def found(dataset: Dataset, report: Report, language: str) -> str:
     """All that a person should know before it is learned from."""
     title = say("data_found", language, name=dataset.name)
     return (
         f'<section class="mm-report" aria-label="{escape(title)}"><h3 class="mm-job-title">{escape(title)}</h3>'
         f'<div class="mm-lines">{_facts(report, language)}</div>'
         f"{_sentences('findings', report.findings, True, language)}"
-        f"{_sentences('problems', report.problems, False, language)}"
-        f"{_rows(dataset, settings, language)}</section>"
+        f"{_sentences('problems', report.problems, False, language)}</section>"
     )
 
 
@@ -69,22 +65,3 @@ def _sentences(key: str, sentences: Sequence[str], shown: bool, language: str) -
         f'<details class="mm-details"{" open" if shown else ""}><summary><span aria-hidden="true">⚠</span> '
         f'{escape(title)}</summary><ul class="mm-problems">{lines}{more}</ul></details>'
     )
-
-
-def _rows(dataset: Dataset, settings: Settings, language: str) -> str:
-    step = max(1, len(dataset.rows) // FEW)
-    items = "".join(_row(row, settings, language) for row in dataset.rows[::step][:FEW])
-    return f'<h3 class="mm-head">{escape(say("rows_shown", language))}</h3><ol class="mm-changes">{items}</ol>'
-
-
-def _row(row: Row, settings: Settings, language: str) -> str:
-    lines = [("input", row.text or " ".join(row.tokens)), ("target", row.label or " / ".join(row.targets[:2]))]
-    if row.tags:
-        lines[1] = ("target", " ".join(row.tags))
-    if row.messages:
-        lines = [("input", row.messages[0].get("content", "")), ("target", row.messages[-1].get("content", ""))]
-    body = "".join(
-        f"<dt>{escape(say(f'col_{key}', language))}</dt><dd>{escape(short(text))}</dd>" for key, text in lines if text
-    )
-    media = "".join(media_cards.small(path, settings, language) for path in row.media)
-    return f'<li class="mm-change"><p class="mm-from">{escape(row.origin)}</p>{media}<dl>{body}</dl></li>'

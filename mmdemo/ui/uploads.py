@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from mmdemo.datasets import edits
 from mmdemo.errors import InputError, NoSpace
 from mmdemo.settings import Settings
 
@@ -47,15 +48,17 @@ def keep(files: Sequence[Path], settings: Settings) -> Path:
 
 
 def own(settings: Settings) -> list[tuple[str, str]]:
-    """The user's data sets: name and what is to be read, the newest first."""
+    """The user's data sets: name and what is to be read, the newest first; those that were corrected here, too."""
     folder = settings.datasets_folder
     there = [one for one in folder.iterdir() if one.is_dir()] if folder.is_dir() else []
     there = [one for one in there if not one.name.endswith(".partial") and not one.name.startswith(".")]
+    over = edits.root(settings)
+    there += [one for one in over.iterdir() if edits.is_one(one, settings)] if over.is_dir() else []
     there.sort(key=lambda one: -one.stat().st_mtime)
-    return [(one.name, str(readable(one))) for one in there]
+    return [(f"{one.name} ✎" if one.parent == over else one.name, str(readable(one))) for one in there]
 
 
 def readable(folder: Path) -> Path:
     """What of a data set's folder is to be read: the only file in it, or all of it."""
     inside = [one for one in folder.iterdir() if not one.name.startswith(".")]
-    return inside[0] if len(inside) == 1 and inside[0].is_file() else folder
+    return inside[0] if len(inside) == 1 and inside[0].name != edits.FILE and inside[0].is_file() else folder

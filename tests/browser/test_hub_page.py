@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from mmdemo import torchvision_ops
+from mmdemo import torchvision_ops, trusted_code
+from mmdemo.settings import Settings
 from tests.browser.conftest import LONG, SAMPLES, serving
 from tests.loopback import COMMIT, Served, publish
 
@@ -86,3 +87,21 @@ def test_a_model_of_the_hub_is_found_fetched_and_loaded(
         result.get_by_role("button", name="Fetch tiny-eyes").wait_for()
         page.close()  # before the server: a page without one complains
     assert not list((tmp_path / "home" / "models").glob("hub--*"))
+
+
+def test_the_code_of_one_model_is_allowed_and_forbidden_again(
+    opened: Callable[..., Any], server: str, home: Path
+) -> None:
+    page = opened(server, width=390)
+    page.get_by_role("tab", name="Models").click()
+    page.get_by_text("Code that models bring").click()
+    shown = page.locator("#mm-trust-list")
+    shown.get_by_text("No model's own code may run.").wait_for(timeout=LONG)
+    page.get_by_label("Model whose code is meant").fill(KEY)
+    page.locator("#mm-trust-allow").click()
+    shown.get_by_text(KEY).wait_for(timeout=LONG)
+    assert trusted_code.allowed(Settings(home=str(home))) == (KEY,)
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    page.locator("#mm-trust-forbid").click()
+    shown.get_by_text("No model's own code may run.").wait_for(timeout=LONG)
+    assert trusted_code.allowed(Settings(home=str(home))) == ()

@@ -85,7 +85,7 @@ def test_code_of_its_own_runs_only_for_the_one_model_that_is_trusted(
             WeightsError, match=r"bad brings code of its own \(config\.json: auto_map is .*own\.Own"
         ) as told:
             look(str(bad))
-        assert f"set MMDEMO_TRUST_REMOTE_CODE=folder:{bad} if you trust who wrote it" in str(told.value)
+        assert f"allow folder:{bad} under Models if you trust who wrote it" in str(told.value)
         assert "could do anything that you can on this machine" in str(told.value)
     assert not ran.exists()
     assert manager.estimate(str(good)).total > 0

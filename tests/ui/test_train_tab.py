@@ -55,7 +55,7 @@ def test_a_table_that_is_dropped_is_kept_shown_and_its_task_is_chosen(tab: Train
     assert kept.read_bytes() == table.read_bytes() and kept.is_relative_to(tab.context.studio.settings.datasets_folder)
     assert shown[tab.task] == "text-classification"
     assert "12 rows" in shown[tab.found] and "2 classes: arrival 8, lost 4" in shown[tab.found]
-    assert "When does my card arrive?" in shown[tab.found] and "12 rows are ready" in shown[tab.bench.status]
+    assert "When does my card arrive?" in shown[tab.rows.gallery] and "12 rows are ready" in shown[tab.bench.status]
     assert tab.own_sets()[tab.sets]["choices"] == [(kept.parent.name, str(kept))]
     _, again = all_of(tab.picked(str(kept), CHINESE))
     assert "12 行" in again[tab.found] and again[tab.data] == str(kept)

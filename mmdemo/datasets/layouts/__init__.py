@@ -23,6 +23,7 @@ class Found:
 Reader = Callable[[Folder, Mapping[str, str]], Found | None]
 
 READERS: dict[str, str] = {
+    "edited": "edited:read",
     "movielens": "movielens:read",
     "librispeech": "speech:librispeech",
     "commonvoice": "speech:commonvoice",

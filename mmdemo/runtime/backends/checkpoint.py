@@ -1,7 +1,7 @@
 """What a folder with a `transformers` checkpoint holds, how big it gets in memory, and opening it safely.
 
 Only safetensors and GGUF are read: a pickle can run code. Code that a checkpoint brings along runs only if its key is
-named in `MMDEMO_TRUST_REMOTE_CODE`.
+named in `MMDEMO_TRUST_REMOTE_CODE`, or allowed in the page.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from glob import escape
 from pathlib import Path
 from typing import Any
 
-from mmdemo import folders, hub_rows
+from mmdemo import folders, hub_rows, trusted_code
 from mmdemo.catalog import Hub, ModelSpec
 from mmdemo.errors import Unreachable, WeightsError
 from mmdemo.runtime import trust
@@ -45,7 +45,7 @@ def look(
         settings.models_folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".look-", dir=settings.models_folder) as scratch:
             told, there = ask(where, Fetch(spec, folder, report, cancelled), Path(scratch))
-            trusted = settings.trusts(spec.key)
+            trusted = trusted_code.trusts(spec.key, settings)
             for path in sorted(there.glob("*.json")) if not trusted else ():
                 trust.code(path, where.title, where.key)
             row = row_of(where, told, there, trusted)

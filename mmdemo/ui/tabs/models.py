@@ -17,6 +17,7 @@ from mmdemo.ui.i18n import label, language_of, say
 from mmdemo.ui.inputs import Look
 from mmdemo.ui.tabs.search import Search
 from mmdemo.ui.tabs.servers import Servers
+from mmdemo.ui.tabs.trusting import Trusting
 
 
 class Models:
@@ -36,8 +37,13 @@ class Models:
             self.table = gr.HTML(
                 "", js_on_load=PRESSED, elem_classes=["mm-result", "mm-flat"], elem_id="mm-models-table"
             )
-        self.looks = [Look(self.rows, None, self.table, again=True)]
+            self.trusting = Trusting(context)
+        self.looks = [
+            Look(self.rows, None, self.table, again=True),
+            Look(self.trusting.shown, None, self.trusting.list, again=True),
+        ]
         self.listeners = [
+            *self.trusting.listeners,
             self.table.select(self.press, [self.search.found], self.outputs, **private()),
             self.search.results.select(self.press, [self.search.found], self.outputs, **private()),
             self.servers.results.select(

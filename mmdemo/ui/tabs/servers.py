@@ -33,7 +33,7 @@ class Servers:
                 info=label("server_hint"), lines=1, max_lines=1, elem_id="mm-server-address",
                 elem_classes=["mm-hub-words"],
             )  # fmt: skip
-            self.go = gr.Button(label("server_go"), min_width=96, elem_id="mm-server-go", elem_classes=["mm-hub-go"])
+            self.go = gr.Button(label("server_go"), min_width=136, elem_id="mm-server-go", elem_classes=["mm-hub-go"])
         self.bench = Bench(context, "servers", lasting=False)
         self.found = gr.State([])
         self.results = gr.HTML(

@@ -22,6 +22,7 @@ from mmdemo.ui.form import Form
 from mmdemo.ui.handlers import listen, quiet
 from mmdemo.ui.i18n import TRAIN, TRIALS, label, language_of, option_label, say
 from mmdemo.ui.inputs import Area, Look, advanced, drop_area, intro
+from mmdemo.ui.rows import Rows
 from mmdemo.ui.run_view import RunView
 from mmdemo.ui.trials_view import TrialsView
 
@@ -77,6 +78,7 @@ class Train:
             with gr.Column(scale=3, min_width=300, elem_classes=["mm-output"]):
                 self.bench = Bench(context, "train", lasting=False)
                 self.found = gr.HTML("", elem_classes=["mm-result", "mm-flat"], elem_id="mm-train-found")
+                self.rows = Rows(context, self.data, self.sets)
                 self.view = RunView(context)
                 self.trials = TrialsView(context)
         self.looks = [
@@ -106,12 +108,13 @@ class Train:
                 self.seek = gr.Button(label("trials_go"), size="sm", elem_classes=["mm-action"], elem_id="mm-trials-go")
 
     def _wire(self) -> list[Any]:
-        read = [self.area.drop, self.sets, self.data, self.task, self.model, self.found, *self.bench.outputs]
-        started = [self.found, *self.bench.outputs, *self.view.outputs]
+        read = [self.area.drop, self.task, self.model, self.found, *self.rows.outputs, *self.bench.outputs]
+        started = [self.found, self.rows.box, *self.bench.outputs, *self.view.outputs]
         self.task.change(self.bases, [self.task, self.model], self.model, **quiet())
         return [
             listen(self.area.drop.upload, self.dropped, [self.area.drop], read),
             listen(self.sets.input, self.picked, [self.sets], read),
+            listen(self.rows.again.click, self.picked, [self.data], read),
             listen(self.go.click, self.start, self.options.inputs, started),
             listen(self.seek.click, self.search, [*self.options.inputs, *self.how.inputs],
                    [self.found, *self.bench.outputs, *self.trials.outputs]),
@@ -166,7 +169,8 @@ class Train:
                 return State({self.area.drop: None} if last else {})
             path, dataset, report = got[0]
             tasks = data_cards.tasks_of(report)
-            updates: Updates = {self.area.drop: None, self.found: data_cards.found(dataset, report, settings, language)}
+            updates: Updates = {self.area.drop: None, self.found: data_cards.found(dataset, report, language)}
+            updates |= self.rows.opened(path, dataset, language)
             updates |= {self.data: str(path), self.sets: gr.update(choices=uploads.own(settings), visible=True)}
             if tasks:
                 updates |= {self.task: tasks[0], self.model: self.bases(tasks[0], "")}
@@ -184,7 +188,12 @@ class Train:
         except StudioError as error:
             yield self.bench.refuse(sentence(error, language, "the tab train"))
             return
-        yield {self.found: "", self.bench.status: "", **self.view.shown(job.id, language)}
+        yield {
+            self.found: "",
+            self.rows.box: gr.update(visible=False),
+            self.bench.status: "",
+            **self.view.shown(job.id, language),
+        }
 
     def _asked(self, chosen: list[Any]) -> TrainOptions:
         """The options of a run, which need data.
