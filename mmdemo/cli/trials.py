@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any, TextIO
@@ -37,7 +38,9 @@ def add_command(commands: Any) -> None:
     command.add_argument("--minutes", type=float, metavar="M", help="end the search after so long")
     command.add_argument("--pruner", choices=PRUNERS, help="how trials are given up that fall behind (default: median)")
     command.add_argument("--train-best", action="store_true", help="a training with the best follows, as a job")
-    command.add_argument("--resume", metavar="DIR", help="go on with the search in a folder")
+    command.add_argument(
+        "--resume", metavar="DIR", help="go on with the search in a folder; --trials and --minutes may be more now"
+    )
     command.add_argument("--json", action="store_true", help="print what came of it as one JSON object")
     command.set_defaults(action=lambda arguments, stdout: run(command, arguments, stdout))
 
@@ -48,6 +51,7 @@ def run(command: argparse.ArgumentParser, arguments: argparse.Namespace, stdout:
         folder = Path(arguments.resume).expanduser().resolve()
         if not (folder / SEARCH_FILE).is_file():
             command.error(f"{folder} holds no search: it has no {SEARCH_FILE}")
+        _more(command, arguments, folder)
     else:
         folder = _begun(command, arguments)
     reporter = Reporter()
@@ -63,6 +67,17 @@ def run(command: argparse.ArgumentParser, arguments: argparse.Namespace, stdout:
         came = json.loads((folder / TRIALS_FILE).read_text(encoding="utf-8"))
         stdout.write(json.dumps(came, ensure_ascii=False) + "\n" if arguments.json else _told(came, folder))
     return status
+
+
+def _more(command: argparse.ArgumentParser, arguments: argparse.Namespace, folder: Path) -> None:
+    """Give a search that goes on more trials or more time, if the command line does."""
+    given = {name: getattr(arguments, name) for name in ("trials", "minutes") if getattr(arguments, name) is not None}
+    if given:
+        options, how = search_config.read(folder)
+        try:
+            search_config.write(options, build(SearchOptions, dataclasses.asdict(how) | given), folder)
+        except (InputError, UnknownName) as error:
+            command.error(str(error))
 
 
 def _begun(command: argparse.ArgumentParser, arguments: argparse.Namespace) -> Path:

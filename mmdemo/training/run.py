@@ -271,6 +271,6 @@ def _baseline(recipe: Recipe, row: Row) -> str:
 
 
 def _write(file: Path, values: Any) -> None:
-    partial = file.with_name(f"{file.name}.partial")
+    partial = file.with_name(f"{file.name}.{os.getpid()}.partial")  # every process of a run writes some of them
     partial.write_text(json.dumps(values, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     partial.replace(file)

@@ -196,8 +196,9 @@ class Search:
         """Say how far a trial is."""
         if event["kind"] == "progress" and time.monotonic() - self._told > TOLD_EVERY:
             self._told = time.monotonic()
-            stage = Progress(f"Trial {number + 1}: step {event['step']} of {event['steps']}")
-            self.events("progress", step=self._done(), steps=self.how.trials, message=stage.stage)
+            stage = Progress(f"Trial {number + 1}: step {event['step']} of {event['steps']}").stage
+            said = event.get("message") or stage  # it has no steps yet while it reads the media
+            self.events("progress", step=self._done(), steps=self.how.trials, message=said)
 
     def _tell(self, trial: Trial, value: float | None, why: str) -> None:
         """End a trial: with its score, or given up, and why."""

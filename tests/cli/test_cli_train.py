@@ -100,10 +100,10 @@ def test_settings_are_searched_for_and_the_best_can_be_used(tmp_path: Path, caps
     assert "The best of 2 trials: accuracy" in said.err and "--set learning_rate=" in said.out
     with pytest.raises(SystemExit, match="2"):
         main(line)
-    assert main(["search", "--resume", str(tmp_path / "search"), "--json"]) == 0
+    assert main(["search", "--resume", str(tmp_path / "search"), "--trials", "3", "--json"]) == 0
     captured = capsys.readouterr()
     assert "holds a search already" in captured.err
-    assert [trial["state"] for trial in json.loads(captured.out)["trials"]] == ["complete", "complete"]
+    assert [trial["state"] for trial in json.loads(captured.out)["trials"]] == ["complete"] * 3
 
 
 @pytest.mark.parametrize(

@@ -177,7 +177,7 @@ def test_what_a_frozen_eye_sees_is_computed_once_for_all_trials(
 ) -> None:
     from PIL import Image
 
-    from mmdemo.training.recipes.image_to_text import ImageToText
+    from mmdemo.fusion.model import FusionModel
 
     toys.describer(tmp_path, monkeypatch)
     (tmp_path / "data").mkdir()
@@ -185,17 +185,17 @@ def test_what_a_frozen_eye_sees_is_computed_once_for_all_trials(
         Image.new("RGB", (64, 64), (20 * place, 10, 10)).save(tmp_path / "data" / f"{place}.png")
     rows = [{"file_name": f"{place}.png", "text": "something red"} for place in range(10)]
     toys.table(tmp_path / "data" / "metadata.jsonl", rows)
-    seen: list[str] = []
-    encoded = ImageToText._encoded
+    seen: list[int] = []
+    encoded = FusionModel.encoded
 
-    def counted(self: ImageToText, rows: Any) -> Any:
-        seen.extend(row.origin for row in rows)
-        return encoded(self, rows)
+    def counted(self: FusionModel, modality: str, given: Any) -> Any:
+        seen.append(len(given))
+        return encoded(self, modality, given)
 
-    monkeypatch.setattr(ImageToText, "_encoded", counted)
+    monkeypatch.setattr(FusionModel, "encoded", counted)
     folder = a_search(
         tmp_path / "search", tmp_path / "describer", {"trials": 2, "ranges": "learning_rate=1e-3..1e-2"},
         task="image-to-text", data=str(tmp_path / "data"), dropout=-1.0, method="full", steps=2,
     )  # fmt: skip
     assert search(folder, settings) == 0, toys.events_of(folder)[-1]
-    assert len(found(folder)["trials"]) == 2 and len(seen) == len(set(seen)) == 10
+    assert len(found(folder)["trials"]) == 2 and sum(seen) == 10
