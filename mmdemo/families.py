@@ -45,6 +45,10 @@ class Family:
 FAMILIES = (
     Family("mmdemo_fusion", "", "fusion", ("describe",), dict.fromkeys(STYLES[:3], ""), parts=("efficientnet-lite2",)),
     Family("mmdemo_siamese", "", "towers", ("align",)),
+    Family("", "ForSequenceClassification", "classifier", ("classify-text",)),
+    Family("", "ForTokenClassification", "classifier", ("classify-text",)),
+    Family("", "ForImageClassification", "classifier", ("classify",)),
+    Family("", "ForAudioClassification", "classifier", ("classify-audio",)),
     Family("wavlm", "ForCTC", "speech_ctc", ("transcribe",), packs=False),
     Family("", "ForCTC", "speech_ctc", ("transcribe",)),
     Family("whisper", "", "speech_seq2seq", ("transcribe",)),

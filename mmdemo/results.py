@@ -77,6 +77,32 @@ class Description:
 
 
 @dataclass(frozen=True)
+class Entity:
+    """A stretch of a text that a tagger names: `text[start:end]` of it, in characters."""
+
+    text: str
+    kind: str
+    start: int
+    end: int
+    probability: float
+
+
+@dataclass(frozen=True)
+class Classification:
+    """What a text, picture or recording is, as a classifier says; or what is named in a text, as a tagger says."""
+
+    file: str
+    text: str
+    """The likeliest class; of a tagger the text itself."""
+    provenance: Provenance
+    labels: tuple[Label, ...] = ()
+    """The likeliest first."""
+    entities: tuple[Entity, ...] = ()
+    done: bool = True
+    error: str = ""
+
+
+@dataclass(frozen=True)
 class Transcript:
     """Everything heard in a recording, so far (`done` False) or in all."""
 

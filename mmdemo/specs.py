@@ -78,7 +78,9 @@ class ModelFile:
     bytes: int
 
 
-Task = Literal["describe", "transcribe", "talk", "embed", "classify", "speak", "vocode", "align"]
+Task = Literal[
+    "describe", "transcribe", "talk", "embed", "classify", "classify-text", "classify-audio", "speak", "vocode", "align"
+]
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@
     python -m mmdemo transcribe FILE… [options] [--format srt|vtt|json|txt] [-o OUT] [--json]
     python -m mmdemo why        FILE… [--answer TEXT] [options] [-o OUT] [--json]
     python -m mmdemo align      FILE… --model FOLDER --texts "one a line" [-o OUT] [--json]
+    python -m mmdemo classify   [FILE…] [--text TEXT] --model KEY_OR_DIR [--json]
     python -m mmdemo speak      TEXT -o OUT.wav [options] [--json]
     python -m mmdemo models     list|fetch|prepare|remove [KEY…] [--starter] [--json]
     python -m mmdemo models     search WORDS [--task TASK] [--json]
@@ -32,7 +33,7 @@ import sys
 from collections.abc import Sequence
 
 from mmdemo import __version__
-from mmdemo.cli import compose, data, evaluate, export, jobs, models, run, speak, train, trials
+from mmdemo.cli import classify, compose, data, evaluate, export, jobs, models, run, speak, train, trials
 from mmdemo.errors import StudioError
 
 FAILED, STOPPED = 1, 130
@@ -48,6 +49,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     run.add_commands(commands)
     speak.add_command(commands)
+    classify.add_command(commands)
     models.add_command(commands)
     for command in (compose, data, train, trials, evaluate, export, jobs):
         command.add_command(commands)

@@ -9,12 +9,12 @@ from pathlib import Path
 from mmdemo.media.endings import PICTURES, SOUNDS, VIDEOS
 
 INSIDE = {"describe": PICTURES, "caption": VIDEOS, "transcribe": SOUNDS | VIDEOS, "why": PICTURES | VIDEOS | SOUNDS,
-          "align": PICTURES | SOUNDS}  # fmt: skip
+          "align": PICTURES | SOUNDS, "classify": PICTURES | SOUNDS | {".txt"}}  # fmt: skip
 """The endings a task picks from a folder. A file that is named itself is tried whatever its ending."""
 
 NOUNS = {
     "describe": "pictures", "caption": "videos", "transcribe": "recordings", "why": "pictures or recordings",
-    "align": "pictures or recordings",
+    "align": "pictures or recordings", "classify": "pictures, recordings or texts",
 }  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from mmdemo.media import subtitles
 from mmdemo.media.records import Result, record
-from mmdemo.results import Description, Explanation, Nearness, Speech
+from mmdemo.results import Classification, Description, Explanation, Nearness, Speech
 
 FORMATS = ("srt", "vtt", "json", "txt")
 
@@ -28,7 +28,7 @@ def rendered(file: Path, result: Result, form: str) -> str:
         return json.dumps(record(result, str(file)), ensure_ascii=False, indent=2) + "\n"
     if isinstance(result, Explanation):
         return "".join(f"{text}\n" for text in reasons(result))
-    if isinstance(result, Description | Speech | Nearness):
+    if isinstance(result, Description | Speech | Nearness | Classification):
         return result.text.rstrip("\n") + "\n"
     return subtitles.as_file(result.segments, form)
 

@@ -12,7 +12,7 @@ from mmdemo.cli.inputs import targets
 from mmdemo.cli.progress import Reporter
 from mmdemo.errors import InputError
 from mmdemo.media.records import Result, record
-from mmdemo.results import Description, Explanation, Nearness
+from mmdemo.results import Classification, Description, Explanation, Nearness
 from mmdemo.runtime.sources import Progress
 
 
@@ -102,7 +102,7 @@ class Writer:
 
     def _growing(self, result: Result) -> None:
         """A line that says how far a long file is."""
-        if not isinstance(result, Description | Explanation | Nearness) and result.progress:
+        if not isinstance(result, Description | Explanation | Nearness | Classification) and result.progress:
             self.reporter.progress(Progress(Path(result.file).name, round(result.progress * 100), 100))
 
     def _print(self, text: str) -> None:

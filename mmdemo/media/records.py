@@ -5,9 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from mmdemo.media.subtitles import in_order
-from mmdemo.results import Description, Explanation, Nearness, Reason, Segment, Speech, Track, Transcript
+from mmdemo.results import (
+    Classification,
+    Description,
+    Explanation,
+    Nearness,
+    Reason,
+    Segment,
+    Speech,
+    Track,
+    Transcript,
+)
 
-Result = Description | Transcript | Track | Speech | Explanation | Nearness
+Result = Description | Transcript | Track | Speech | Explanation | Nearness | Classification
 
 
 def record(result: Result, file: str = "") -> dict[str, Any]:
@@ -43,6 +53,12 @@ def record(result: Result, file: str = "") -> dict[str, Any]:
         found["scores"] = [
             {"text": text, "score": round(x, 4)} for text, x in zip(result.texts, result.scores, strict=True)
         ]
+    elif isinstance(result, Classification):
+        found["labels"] = [{"name": x.name, "probability": round(x.probability, 4)} for x in result.labels]
+        found["entities"] = [
+            {"text": x.text, "kind": x.kind, "start": x.start, "end": x.end, "probability": round(x.probability, 4)}
+            for x in result.entities
+        ]
     elif isinstance(result, Speech):
         found["duration"] = _ms(result.seconds)
         found["rate"] = result.rate
@@ -55,7 +71,7 @@ def record(result: Result, file: str = "") -> dict[str, Any]:
         found["notes"] = list(result.provenance.notes)
     if not result.done:
         found["done"] = False
-        if not isinstance(result, Description | Explanation | Nearness):
+        if not isinstance(result, Description | Explanation | Nearness | Classification):
             found["progress"] = round(result.progress, 4)
     return found
 

@@ -11,6 +11,7 @@ TASKS: dict[str, Entry] = {
     "transcribe": Entry("mmdemo.tasks.transcribe", "Write down what is said in recordings or videos, with times."),
     "why": Entry("mmdemo.tasks.why", "Say word by word why a model said what it said, and what it was given."),
     "align": Entry("mmdemo.tasks.align", "Say how near files and texts are in the space of two towers."),
+    "classify": Entry("mmdemo.tasks.classify", "Name the class of texts, pictures or recordings.", takes="either"),
     "speak": Entry("mmdemo.tasks.speak", "Read a text aloud.", takes="text"),
 }
 

@@ -13,7 +13,7 @@ from mmdemo import catalog, errors
 from mmdemo.catalog import ModelSpec, Task
 from mmdemo.errors import InUse
 from mmdemo.options import option
-from mmdemo.results import Description, Explanation, Nearness, Speech, Track, Transcript
+from mmdemo.results import Classification, Description, Explanation, Nearness, Speech, Track, Transcript
 from mmdemo.runtime import device, quantization
 from mmdemo.runtime.base import Adaptable, Backend
 from mmdemo.runtime.calls import WAIT, Call, Wait
@@ -22,7 +22,7 @@ from mmdemo.runtime.reporting import reported
 from mmdemo.runtime.sources import Progress
 from mmdemo.runtime.standing import AUTO, How
 
-Event = Progress | Description | Transcript | Track | Speech | Explanation | Nearness
+Event = Progress | Description | Transcript | Track | Speech | Explanation | Nearness | Classification
 Step = Event | Call[Any, Any] | Wait
 """What a task yields to the worker, which hands the events on."""
 Cancelled = Callable[[], bool]
@@ -34,6 +34,8 @@ ABILITIES: dict[Task, str] = {
     "talk": "answer questions",
     "embed": "turn text into vectors",
     "classify": "name what is in a picture",
+    "classify-text": "classify text",
+    "classify-audio": "classify recordings",
     "speak": "speak",
     "vocode": "turn spectrograms into sound",
     "align": "put files and texts into one space",

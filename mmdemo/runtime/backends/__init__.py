@@ -19,6 +19,7 @@ from mmdemo.runtime.estimates import Estimate, Part
 BACKENDS: dict[str, str] = {
     "fusion": "mmdemo.runtime.backends.fusion:FusionBackend",
     "chain": "mmdemo.runtime.backends.chain:ChainBackend",
+    "classifier": "mmdemo.runtime.backends.classifier:ClassifierBackend",
     "labels": "mmdemo.runtime.backends.labels:LabelsBackend",
     "faster_whisper": "mmdemo.runtime.backends.faster_whisper:FasterWhisperBackend",
     "speech_seq2seq": "mmdemo.runtime.backends.speech_seq2seq:SpeechSeq2SeqBackend",

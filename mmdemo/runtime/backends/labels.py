@@ -10,6 +10,7 @@ from PIL import Image
 
 from mmdemo.results import Label
 from mmdemo.runtime.base import Load, Seen
+from mmdemo.runtime.classifying import Found
 
 
 def label_names(folder: Path) -> list[str]:
@@ -25,6 +26,8 @@ def encoder_bytes(folder: Path) -> int:
 
 class LabelsBackend:
     """Names the thing in a photo with the classifier head of the starter's encoder."""
+
+    takes = "image"
 
     def __init__(self, request: Load) -> None:
         request.go_on()
@@ -58,6 +61,11 @@ class LabelsBackend:
         for index, (values, classes) in enumerate(zip(best.values.tolist(), best.indices.tolist(), strict=True)):
             labels = tuple(Label(self._names[c], round(v, 4)) for c, v in zip(classes, values, strict=True))
             yield Seen(index, labels[0].name, labels, done=True)
+
+    def classify(self, inputs: Sequence[Image.Image]) -> list[Found]:
+        """See `classifying.Classifier`."""
+        seen = self.describe(inputs, style="tags", question="", max_words=1)
+        return [Found(labels=one.labels) for one in seen]
 
     def close(self) -> None:
         """Free the weights."""

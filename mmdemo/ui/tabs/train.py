@@ -27,13 +27,13 @@ from mmdemo.ui.run_view import RunView
 from mmdemo.ui.trials_view import TrialsView
 
 BASES: dict[str, tuple[str, ...]] = {
-    "text-classification": ("embed", "talk"),
-    "token-classification": ("embed", "talk"),
+    "text-classification": ("embed", "talk", "classify-text"),
+    "token-classification": ("embed", "talk", "classify-text"),
     "automatic-speech-recognition": ("transcribe",),
     "image-to-text": ("describe",),
     "image-text-to-text": ("describe",),
     "image-classification": ("classify",),
-    "audio-classification": ("transcribe",),
+    "audio-classification": ("transcribe", "classify-audio"),
     "text-image-retrieval": ("classify",),
     "text-audio-retrieval": ("transcribe",),
     "text-generation": ("talk",),

@@ -1,0 +1,123 @@
+"""Classifiers of `transformers`: of texts, pictures and sounds; and taggers of the words of a text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from mmdemo import torchvision_ops
+from mmdemo.fusion.pixels import pixels
+from mmdemo.results import Label
+from mmdemo.runtime.backends import checkpoint
+from mmdemo.runtime.base import RATE, Load
+from mmdemo.runtime.classifying import Found, entities, words
+
+TOP = 20
+LONGEST = 512
+"""Tokens of a text that are read, if the model has places for so many."""
+KINDS = {
+    "ForSequenceClassification": ("text", "AutoModelForSequenceClassification"),
+    "ForTokenClassification": ("text", "AutoModelForTokenClassification"),
+    "ForImageClassification": ("image", "AutoModelForImageClassification"),
+    "ForAudioClassification": ("audio", "AutoModelForAudioClassification"),
+}
+"""How an architecture ends, to what it takes and the class that opens it."""
+
+
+class ClassifierBackend:
+    """A `Classifier`: softmax over the classes of the checkpoint, in float32."""
+
+    def __init__(self, request: Load) -> None:
+        self.spec, self.device = request.spec, request.device
+        self._threads = request.threads
+        folder = request.folders[self.spec.key]
+        checkpoint.check_format(folder, self.spec.title)
+        request.go_on()
+        checkpoint.quiet()
+        torchvision_ops.prepare()
+        import transformers
+
+        config: Any = checkpoint.opened(self.spec.title, folder, lambda: checkpoint.config_of(folder, request.trusted))
+        ending = next(ending for ending in KINDS if str((config.architectures or [""])[0]).endswith(ending))
+        self.takes, opener = KINDS[ending]
+        self.tags = ending == "ForTokenClassification"
+        self._processor: Any = checkpoint.opened(self.spec.title, folder, lambda: self._prepares(folder, config))
+        request.go_on()
+        auto = getattr(transformers, opener)
+        self._model: Any = checkpoint.open_model(auto, request, dtype=torch.float32, config=config)
+        self._names = {int(number): str(name) for number, name in config.id2label.items()}
+        self._most = min(LONGEST, int(getattr(config, "max_position_embeddings", LONGEST)))
+
+    def _prepares(self, folder: Path, config: Any) -> Any:
+        """The tokenizer, feature extractor or image processor; None for a network of timm: its configuration tells."""
+        from transformers import AutoFeatureExtractor, AutoImageProcessor, AutoTokenizer
+
+        if self.takes == "image" and getattr(config, "pretrained_cfg", None):
+            return None
+        kinds: dict[str, Any] = {"text": AutoTokenizer, "image": AutoImageProcessor, "audio": AutoFeatureExtractor}
+        return kinds[self.takes].from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+
+    @staticmethod
+    def size(request: Load) -> int:
+        """Bytes it will take in memory: the weights as they are on the disk."""
+        return sum(file.stat().st_size for file in request.folders[request.spec.key].glob("*.safetensors"))
+
+    @torch.inference_mode()
+    def classify(self, inputs: Sequence[Any]) -> list[Found]:
+        """See `classifying.Classifier`."""
+        checkpoint.use_threads(self._threads)
+        if self.tags:
+            return [self._tagged(text) for text in inputs]
+        shares = self._model(**self._given(list(inputs))).logits.float().softmax(-1).cpu()
+        found = []
+        for line in shares:
+            best = line.topk(min(TOP, len(line)))
+            pairs = zip(best.indices.tolist(), best.values.tolist(), strict=True)
+            found.append(Found(tuple(Label(self._names[number], value) for number, value in pairs)))
+        return found
+
+    def _given(self, inputs: list[Any]) -> dict[str, Any]:
+        """What the model takes of a batch."""
+        if self.takes == "text":
+            made = self._processor(inputs, padding=True, truncation=True, max_length=self._most, return_tensors="pt")
+        elif self.takes == "audio":
+            made = self._processor(inputs, sampling_rate=RATE, padding=True, return_tensors="pt")
+            if self._model.config.model_type == "whisper":  # it hears half a minute
+                made = self._processor(inputs, sampling_rate=RATE, return_tensors="pt")
+        elif self._processor is not None:
+            made = self._processor(images=inputs, return_tensors="pt")
+        else:
+            form = self._model.config.pretrained_cfg
+            values = pixels(inputs, int(form["input_size"][-1]), form["mean"], form["std"])
+            made = {"pixel_values": torch.from_numpy(np.ascontiguousarray(values))}
+        return {name: tensor.to(self._model.device) for name, tensor in made.items()}
+
+    def _tagged(self, text: str) -> Found:
+        """What a tagger names in a text: the tag of a word is that of its first piece, as it was learned."""
+        spans = words(text)
+        if not spans:
+            return Found()
+        tags: list[tuple[int, int, str, float]] = []
+        left = spans
+        while left:  # a text that is too long is read in parts, none of which begins within a word
+            made = self._processor(
+                [text[start:end] for start, end in left], is_split_into_words=True, truncation=True,
+                max_length=self._most, return_tensors="pt",
+            )  # fmt: skip
+            places = made.word_ids()
+            shares = self._model(**made.to(self._model.device)).logits[0].float().softmax(-1)
+            first = {word: place for place, word in reversed(list(enumerate(places))) if word is not None}
+            for word, place in sorted(first.items()):
+                sure, number = shares[place].max(-1)
+                tags.append((*left[word], self._names[int(number)], float(sure)))
+            left = left[max(first, default=len(left)) + 1 :]
+        return Found(entities=entities(text, tags))
+
+    def close(self) -> None:
+        """Free the memory."""
+        self._model = self._processor = None
+        checkpoint.give_back(self.device)

@@ -1,0 +1,146 @@
+"""Classify: a text, a picture or a recording in, its classes with probabilities out; of a tagger what a text names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mmdemo import catalog
+from mmdemo.catalog import ModelSpec
+from mmdemo.errors import InputError
+from mmdemo.options import option
+from mmdemo.results import Classification, Provenance
+from mmdemo.runtime.asking import use
+from mmdemo.runtime.calls import Call
+from mmdemo.runtime.classifying import Classifier, Found
+from mmdemo.runtime.standing import How
+from mmdemo.tasks.base import Cancelled, Stopwatch, device_option, go_on, loading, unable
+from mmdemo.tasks.speak import read
+
+if TYPE_CHECKING:
+    from mmdemo.runtime.lease import Models
+    from mmdemo.settings import Settings
+    from mmdemo.tasks.base import Step
+
+BATCH = 16
+SIDE = 512
+"""Pixels that a picture is decoded to at least."""
+HEARD = 30
+"""Seconds of a recording that are heard."""
+TASKS = ("classify", "classify-text", "classify-audio")
+"""What a row must be able to do, one of them."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to classify with, and a text to classify."""
+
+    model: str = option(
+        "efficientnet-lite2", "Model", "A classifier or tagger: a key, or the folder of one that was trained.",
+        advanced=False,
+    )  # fmt: skip
+    text: str = option("", "Text", "What to classify, for a model of texts.", advanced=False)
+    labels: int = option(5, "Labels", "How many classes to name.", minimum=1, maximum=20, step=1)
+    device: str = device_option()
+
+    def checkpoints(self) -> tuple[str, ...]:
+        """Key of the model that these options use, which classifies.
+
+        Raises:
+            UnknownName, Unsupported: there is no such model, or it does not.
+        """
+        return (classifier(self.model).key,)
+
+
+def classifier(model: str) -> ModelSpec:
+    """The row of a model that classifies; the folder of a training stands for what came of it.
+
+    Raises:
+        UnknownName, WeightsError, Unsupported: there is no such model, or it does not.
+    """
+    run = Path(model).expanduser()
+    if model not in catalog.MODELS and (run / "model" / "config.json").is_file() and (run / "run.json").is_file():
+        model = f"folder:{(run / 'model').resolve()}"
+    spec = catalog.get(model)
+    if not set(TASKS) & set(spec.tasks):
+        raise unable("classify", spec)
+    return spec
+
+
+def run(models: Models, files: Sequence[Path], options: Options, cancelled: Cancelled) -> Iterator[Step]:
+    """One result for the text, if there is one, and one for each file.
+
+    Args:
+        files: pictures or recordings, or for a model of texts, text files in UTF-8.
+
+    Raises:
+        StudioError: for a model that does not classify, and for the file or text if it is the only one.
+    """
+    (key,) = options.checkpoints()
+    texts = [options.text] if options.text.strip() else []
+    if not texts and not files:
+        raise InputError("There is nothing to classify: give a text or files.")
+    backend = yield from loading(models, key, cancelled, How(device=options.device))
+    if not isinstance(backend, Classifier):
+        raise unable("classify", backend.spec)
+    if texts and backend.takes != "text":
+        raise InputError(f"{backend.spec.title} classifies no texts: give it files.")
+    asks: list[tuple[str, Any]] = [("text", text) for text in texts] + [(str(file), Path(file)) for file in files]
+    watch = Stopwatch()
+    for start in range(0, len(asks), BATCH):
+        opened: dict[int, Any] = {}
+        for place, (name, one) in enumerate(asks[start : start + BATCH], start):
+            go_on(cancelled)
+            try:
+                opened[place] = _opened(one, backend.takes, models.settings)
+            except InputError as error:
+                if len(asks) == 1:
+                    raise
+                watch.share({place: 1.0})
+                yield Classification(name, "", Provenance(key, seconds=watch.seconds(place)), error=str(error))
+        if not opened:
+            continue
+        found: list[Found] = []
+        inputs = list(opened.values())
+        call = use(backend, lambda inputs=inputs: backend.classify(inputs))  # type: ignore[misc]
+        for step in call.steps():
+            if isinstance(step, Call):
+                yield step
+                watch.skip(step.began)
+            else:
+                found.append(step[1])
+        watch.share(dict.fromkeys(opened, 1.0))
+        for place, one in zip(opened, found, strict=True):
+            labels = one.labels[: options.labels]
+            said = labels[0].name if labels else opened[place]
+            spent = Provenance(key, getattr(backend, "device", "cpu"), watch.seconds(place))
+            yield Classification(asks[place][0], said, spent, labels, one.entities)
+
+
+def _opened(one: str | Path, takes: str, settings: Settings) -> Any:
+    """A text; the text of a file; a picture; or the beginning of a recording.
+
+    Raises:
+        InputError: it cannot be read as such.
+    """
+    if isinstance(one, str):
+        return one
+    if takes == "text":
+        return read(one)
+    if takes == "image":
+        from mmdemo.media.images import open_image
+
+        return open_image(one, settings, fit=SIDE)
+    import numpy as np
+
+    from mmdemo.media.audio import RATE, stream_audio
+
+    heard: list[Any] = []
+    for block in stream_audio(one, settings):
+        heard.append(block.samples)
+        if sum(len(part) for part in heard) >= HEARD * RATE:
+            break
+    samples = np.concatenate(heard)[: HEARD * RATE] if heard else np.zeros(0, np.float32)
+    return samples if len(samples) else np.zeros(RATE // 10, np.float32)
