@@ -5,14 +5,14 @@ from __future__ import annotations
 import csv
 import shutil
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
-from tests.browser.conftest import LONG
+from tests.browser.conftest import LONG, link, serving
 
 pytestmark = [pytest.mark.browser, pytest.mark.weights]
 
@@ -35,11 +35,14 @@ def squares(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def tidied(home: Path) -> Iterator[None]:
-    """What was composed and dropped here is gone for the tests that follow."""
-    yield
-    for name in ("chains", "datasets", "runs"):
-        shutil.rmtree(home / name, ignore_errors=True)
+def page(opened: Callable[..., Any], home: Path, tmp_path: Path) -> Iterator[Any]:
+    """The page of a studio of its own: what is composed and trained here is no other test's."""
+    here = tmp_path / "home"
+    shutil.copytree(home / "models", here / "models", copy_function=link)
+    with serving(here) as address:
+        page = opened(address)
+        yield page
+        page.close()
 
 
 def pick(page: Any, field: str, name: str) -> None:
@@ -47,7 +50,6 @@ def pick(page: Any, field: str, name: str) -> None:
     page.get_by_role("option", name=name).first.click()
 
 
-@pytest.mark.usefixtures("tidied")
 def test_a_chain_is_drawn_composed_trained_used_and_explained(page: Any, squares: Path) -> None:
     page.get_by_role("tab", name="Compose").click()
     diagram = page.locator("#mm-compose-diagram")
