@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 pytestmark = [pytest.mark.browser, pytest.mark.weights]
-TABS = ("Describe", "Video", "Speech", "Train", "Models")
+TABS = ("Describe", "Video", "Speech", "Train", "Compose", "Models")
 LONG = 180_000
 
 
