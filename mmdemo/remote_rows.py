@@ -10,13 +10,13 @@ import dataclasses
 import ipaddress
 import json
 import math
-import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from mmdemo import own_files
 from mmdemo.errors import InputError, UnknownName
 from mmdemo.settings import Settings
 from mmdemo.specs import STYLES, ModelSpec, Remote, Task
@@ -230,11 +230,4 @@ def _declared(name: str, entry: object, settings: Settings) -> ModelSpec:
 
 
 def _write(named: Mapping[str, Any], settings: Settings) -> None:
-    path = Path(settings.home) / FILE
-    partial = path.with_name(f"{FILE}.{os.getpid()}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(json.dumps(named, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
-        raise InputError(f"{FILE} cannot be written ({error.strerror}): check the folder {path.parent}.") from None
+    own_files.write(Path(settings.home) / FILE, named)

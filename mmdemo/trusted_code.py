@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
+from mmdemo import own_files
 from mmdemo.errors import InputError
 from mmdemo.settings import Settings
 
@@ -63,11 +63,4 @@ def forbid(key: str, settings: Settings) -> None:
 
 
 def _write(keys: tuple[str, ...], settings: Settings) -> None:
-    path = Path(settings.home) / FILE
-    partial = path.with_name(f"{FILE}.{os.getpid()}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(json.dumps(keys, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
-        raise InputError(f"{FILE} cannot be written ({error.strerror}): check the folder {path.parent}.") from None
+    own_files.write(Path(settings.home) / FILE, keys)

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "mmdemo"
 TIERS = (  # from the bottom up: a room may import the rooms of lower tiers, and itself
     ("errors", "torchvision_ops", "private_openvino"),
-    ("results", "options"),
+    ("results", "options", "own_files"),
     ("settings", "specs"),
     ("families", "hub_models"),
     ("folders", "hub_rows", "remote_rows", "trusted_code"),

@@ -57,6 +57,17 @@ class Row:
         return tuple(path for path in (self.image, self.audio, self.video) if path)
 
     @cached_property
+    def dialogue(self) -> tuple[Mapping[str, str], ...]:
+        """The conversation up to its last answer; empty if there is no answer in it."""
+        ends = [place for place, one in enumerate(self.messages) if one.get("role") == "assistant"]
+        return self.messages[: ends[-1] + 1] if ends else ()
+
+    @property
+    def answer(self) -> str:
+        """What is to be said at the end: the last answer of the conversation, else the preferred target."""
+        return self.dialogue[-1]["content"] if self.dialogue else self.targets[0]
+
+    @cached_property
     def content(self) -> str:
         """What tells its input from another's, as SHA-256: its files' bytes if it has files, else what is read.
 

@@ -9,11 +9,11 @@ full, 1 when it failed otherwise.
 
 from __future__ import annotations
 
-import signal
 import sys
-import threading
 import warnings
 from pathlib import Path
+
+from mmdemo.training.signals import asked_to_stop
 
 
 def main(argv: list[str]) -> int:
@@ -21,14 +21,12 @@ def main(argv: list[str]) -> int:
     if len(argv) != 1:
         print(__doc__, file=sys.stderr)
         return 2
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stopping = asked_to_stop()
     file = Path(argv[0]).expanduser().resolve()
     folder = file if file.is_dir() else file.parent
     from mmdemo.training.run import run
 
-    return run(folder, stopping=stop.is_set, listener=lambda event: print(event, flush=True))
+    return run(folder, stopping=stopping, listener=lambda event: print(event, flush=True))
 
 
 if __name__ == "__main__":

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import gc
 import shutil
-import signal
 import sys
-import threading
 import time
 import warnings
 from collections.abc import Callable, Sequence
@@ -36,6 +34,7 @@ from mmdemo.training.loop import MANY, Diverged, Stopped
 from mmdemo.training.models import settled
 from mmdemo.training.run import Run
 from mmdemo.training.search_config import STUDY_FILE, SearchOptions
+from mmdemo.training.signals import asked_to_stop
 
 FOLDER = "trials"
 TOLD_EVERY = 2.0
@@ -252,11 +251,9 @@ def main(argv: Sequence[str]) -> int:
     if len(argv) != 1:
         print(__doc__, file=sys.stderr)
         return 2
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stopping = asked_to_stop()
     folder = Path(argv[0]).expanduser().resolve()
-    return search(folder, stopping=stop.is_set, listener=lambda event: print(event, flush=True))
+    return search(folder, stopping=stopping, listener=lambda event: print(event, flush=True))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from mmdemo.errors import StudioError, UnknownName
+from mmdemo.errors import StudioError
 from mmdemo.jobs.job import WAITING, Job
 from mmdemo.ui import job_cards, parts
 from mmdemo.ui.bench import Context, Updates, sentence
@@ -81,13 +81,9 @@ class Drawer:
     def press(self, pressed: gr.EventData, request: gr.Request) -> Updates:
         """Stop, resume or remove the job whose button was pressed. To show one is a tab's affair."""
         language = language_of(request)
-        jobs = self.context.studio.jobs
-        actions = {"stop": jobs.stop, "resume": jobs.resume, "remove": jobs.remove, "show": jobs.get}
         problem = ""
         try:
-            if pressed.action not in actions:
-                raise UnknownName("action", pressed.action, actions)
-            actions[pressed.action](str(pressed.value))
+            job_cards.act(pressed, self.context.studio.jobs)
         except StudioError as error:
             problem = parts.error(sentence(error, language, "the drawer of jobs"))
         return {**self.shown(language), self.problem: problem}

@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from html import escape
+from typing import Any
 
-from mmdemo.jobs import Job
+from mmdemo.errors import UnknownName
+from mmdemo.jobs import Job, Jobs
 from mmdemo.jobs.events import History
 from mmdemo.jobs.job import ACTIVE, RESUMABLE
 from mmdemo.ui import parts
@@ -98,3 +100,15 @@ def button(action: str, job: Job, language: str) -> str:
         f'<button type="button" class="mm-small" data-mm-action="{action}" data-mm-key="{escape(job.id)}" '
         f'data-mm-sure="{sure}" aria-label="{escape(f"{words} {job.title}")}">{escape(words)}</button>'
     )
+
+
+def act(pressed: Any, jobs: Jobs) -> None:
+    """Stop, resume or remove the job whose button was pressed; to show one, it has to be there.
+
+    Raises:
+        UnknownName, JobError: for another action, and as the jobs raise them.
+    """
+    actions = {"stop": jobs.stop, "resume": jobs.resume, "remove": jobs.remove, "show": jobs.get}
+    if pressed.action not in actions:
+        raise UnknownName("action", pressed.action, actions)
+    actions[pressed.action](str(pressed.value))

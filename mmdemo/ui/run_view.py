@@ -10,12 +10,12 @@ from typing import Any
 import gradio as gr
 
 from mmdemo import catalog, folders
-from mmdemo.errors import StudioError, UnknownName
+from mmdemo.errors import StudioError
 from mmdemo.jobs import Job
 from mmdemo.jobs.job import WAITING
 from mmdemo.runtime.sources.base import Progress
 from mmdemo.training import submit
-from mmdemo.ui import parts, reports, run_cards
+from mmdemo.ui import job_cards, parts, reports, run_cards
 from mmdemo.ui.ballot_view import BallotView
 from mmdemo.ui.bench import Bench, Context, State, Updates, sentence
 from mmdemo.ui.curves import Curves
@@ -95,12 +95,8 @@ class RunView:
     def press(self, pressed: gr.EventData, chosen: str, request: gr.Request) -> Updates:
         """Stop, resume or remove the training."""
         language = language_of(request)
-        jobs = self.context.studio.jobs
-        actions = {"stop": jobs.stop, "resume": jobs.resume, "remove": jobs.remove}
         try:
-            if pressed.action not in actions:
-                raise UnknownName("action", pressed.action, actions)
-            actions[pressed.action](str(pressed.value))
+            job_cards.act(pressed, self.context.studio.jobs)
         except StudioError as error:
             problem = parts.error(sentence(error, language, "the page of a training"))
             return {**self.shown(chosen, language), self.problem: problem}

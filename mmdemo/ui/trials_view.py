@@ -10,12 +10,12 @@ from typing import Any
 
 import gradio as gr
 
-from mmdemo.errors import StudioError, UnknownName
+from mmdemo.errors import StudioError
 from mmdemo.jobs import Job
 from mmdemo.jobs.job import WAITING
 from mmdemo.training import submit
 from mmdemo.training.search_config import TRIALS_FILE
-from mmdemo.ui import parts, run_cards
+from mmdemo.ui import job_cards, parts, run_cards
 from mmdemo.ui.bench import Context, Updates, sentence
 from mmdemo.ui.handlers import PRESSED, private, quiet
 from mmdemo.ui.i18n import label, language_of, say
@@ -78,12 +78,9 @@ class TrialsView:
 
     def press(self, pressed: gr.EventData, chosen: str, request: gr.Request) -> Updates:
         """Stop, resume or remove the search."""
-        language, jobs = language_of(request), self.context.studio.jobs
-        actions = {"stop": jobs.stop, "resume": jobs.resume, "remove": jobs.remove}
+        language = language_of(request)
         try:
-            if pressed.action not in actions:
-                raise UnknownName("action", pressed.action, actions)
-            actions[pressed.action](str(pressed.value))
+            job_cards.act(pressed, self.context.studio.jobs)
         except StudioError as error:
             problem = parts.error(sentence(error, language, "the page of a search"))
             return {**self.shown(chosen, language), self.problem: problem}

@@ -86,15 +86,12 @@ class ImageTextToText(Recipe):
             return "a picture"
         if sum(message["content"].count(PICTURE) for message in row.messages) > 1:
             return "one picture only"
-        answers = any(message.get("role") == "assistant" for message in row.messages)
-        return "" if answers or (row.targets and not row.messages) else "an answer"
+        return "" if row.dialogue or (row.targets and not row.messages) else "an answer"
 
     @staticmethod
     def target(row: Row) -> str:
         """The last answer."""
-        if row.messages:
-            return next(one["content"] for one in reversed(row.messages) if one.get("role") == "assistant")
-        return row.targets[0]
+        return row.answer
 
     def size(self, row: Row) -> int:
         """Letters: pictures take about the same."""
@@ -102,9 +99,8 @@ class ImageTextToText(Recipe):
 
     def _talk(self, row: Row, answer: str) -> list[dict[str, Any]]:
         """The row as a chat of parts that ends with an answer; its picture stands where it is named, else first."""
-        if row.messages:
-            last = max(place for place, one in enumerate(row.messages) if one.get("role") == "assistant")
-            said = [(one["role"], one["content"]) for one in row.messages[: last + 1]]
+        if row.dialogue:
+            said = [(one["role"], one["content"]) for one in row.dialogue]
         else:
             said = [("user", row.text or PROMPTS["sentence"]), ("assistant", answer)]
         if not any(PICTURE in content for _, content in said):

@@ -59,15 +59,12 @@ class TextGeneration(Recipe):
     @staticmethod
     def lacks(row: Row) -> str:
         """An answer."""
-        answers = [message for message in row.messages if message.get("role") == "assistant"]
-        return "" if answers or row.targets else "an answer"
+        return "" if row.dialogue or (row.targets and not row.messages) else "an answer"
 
     @staticmethod
     def target(row: Row) -> str:
         """The last answer."""
-        if row.messages:
-            return next(one["content"] for one in reversed(row.messages) if one.get("role") == "assistant")
-        return row.targets[0]
+        return row.answer
 
     def size(self, row: Row) -> int:
         """Letters."""
@@ -76,9 +73,8 @@ class TextGeneration(Recipe):
     @staticmethod
     def _talk(row: Row) -> list[dict[str, str]]:
         """The row as a conversation that ends with an answer."""
-        if row.messages:
-            last = max(place for place, one in enumerate(row.messages) if one.get("role") == "assistant")
-            return [dict(one) for one in row.messages[: last + 1]]
+        if row.dialogue:
+            return [dict(one) for one in row.dialogue]
         return [{"role": "user", "content": row.text}, {"role": "assistant", "content": row.targets[0]}]
 
     def _ids(self, talk: list[dict[str, str]], ask: bool) -> list[int]:
