@@ -97,6 +97,8 @@ WAYS: Mapping[str, Mapping[str, tuple[Way, ...]]] = {
     "chain": CHAIN,
     "labels": PLAIN,
     "embedder": PLAIN,
+    "classifier": PLAIN,
+    "towers": PLAIN,
 }
 """By engine, a key of `runtime.backends.BACKENDS` or `gguf` for such files, and device. The rest has `auto` alone."""
 

@@ -16,7 +16,7 @@ from mmdemo.runtime.asking import use
 from mmdemo.runtime.calls import Call
 from mmdemo.runtime.classifying import Classifier, Found
 from mmdemo.runtime.standing import How
-from mmdemo.tasks.base import Cancelled, Stopwatch, device_option, go_on, loading, unable
+from mmdemo.tasks.base import Cancelled, Stopwatch, device_option, go_on, loading, quantization_option, unable
 from mmdemo.tasks.speak import read
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ class Options:
     )  # fmt: skip
     text: str = option("", "Text", "What to classify, for a model of texts.", advanced=False)
     labels: int = option(5, "Labels", "How many classes to name.", minimum=1, maximum=20, step=1)
+    quantization: str = quantization_option()
     device: str = device_option()
 
     def checkpoints(self) -> tuple[str, ...]:
@@ -82,7 +83,7 @@ def run(models: Models, files: Sequence[Path], options: Options, cancelled: Canc
     texts = [options.text] if options.text.strip() else []
     if not texts and not files:
         raise InputError("There is nothing to classify: give a text or files.")
-    backend = yield from loading(models, key, cancelled, How(device=options.device))
+    backend = yield from loading(models, key, cancelled, How(options.quantization, options.device))
     if not isinstance(backend, Classifier):
         raise unable("classify", backend.spec)
     if texts and backend.takes != "text":
