@@ -13,6 +13,7 @@ module changes nothing. See `docs/decisions/0002-torchvision-beside-cpu-torch.md
 from __future__ import annotations
 
 import importlib.util
+import threading
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -25,14 +26,20 @@ SCHEMAS = (
 )
 
 _kept: list[Any] = []  # a torch.library.Library withdraws its schemas when it is collected
+_one = threading.Lock()  # a schema cannot be declared twice, and `cache` lets two threads in
 
 
-@cache
 def prepare() -> bool:
-    """Make `import torchvision` safe; call it before anything that imports torchvision.
+    """Make `import torchvision` safe; call it before anything that imports torchvision, from any thread.
 
     Returns True if the schemas had to be declared, False if the real operators are there (or torchvision is absent).
     """
+    with _one:
+        return _prepared()
+
+
+@cache
+def _prepared() -> bool:
     import torch
 
     if importlib.util.find_spec("torchvision") is None or _native_library_loads():

@@ -49,11 +49,27 @@ def test_a_second_call_changes_nothing(declared: bool) -> None:
         "from mmdemo import torchvision_ops\n"
         "print(torchvision_ops.prepare(), torchvision_ops.prepare())\n"
         "kept = len(torchvision_ops._kept)\n"
-        "torchvision_ops.prepare.cache_clear()\n"
+        "torchvision_ops._prepared.cache_clear()\n"
         "torchvision_ops.prepare()\n"
         "import torchvision; print(kept)"
     )
     assert done.stdout == f"{declared} {declared}\n{int(declared)}\n", done.stderr
+
+
+def test_threads_that_come_at_once_declare_it_once(declared: bool) -> None:
+    done = python(
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "from threading import Barrier\n"
+        "import torch\n"
+        "from mmdemo import torchvision_ops\n"
+        "barrier = Barrier(16)\n"
+        "def one(_):\n"
+        "    barrier.wait()\n"
+        "    return torchvision_ops.prepare()\n"
+        "with ThreadPoolExecutor(16) as pool:\n"
+        "    print(set(pool.map(one, range(16))), len(torchvision_ops._kept))"
+    )
+    assert done.stdout == f"{{{declared}}} {int(declared)}\n", done.stderr
 
 
 def test_timm_and_the_processors_of_transformers_import() -> None:
