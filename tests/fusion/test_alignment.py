@@ -9,10 +9,9 @@ import pytest
 import torch
 from transformers import AutoModel
 
-from mmdemo.errors import InputError, UnknownName, WeightsError
-from mmdemo.fusion import svm
+from mmdemo.errors import UnknownName
 from mmdemo.fusion.config import SiameseConfig
-from mmdemo.fusion.retrieval import accuracy, recalls
+from mmdemo.fusion.retrieval import ranks
 from mmdemo.fusion.siamese import LOSSES, SiameseModel, info_nce, siglip
 from tests.fusion.chains import AUDIO, READER, VISION
 from tests.fusion.synthetic import SCENES, TOKENIZER, Made
@@ -53,15 +52,16 @@ def test_two_towers_learn_which_sentence_belongs_to_which_file(sense: str, loss:
     config.width = whole.shape[-1]
     model = towers(config, loss)
     given = {"values": whole[rows], "input_ids": texts["input_ids"], "attention_mask": texts["attention_mask"]}
-    before = recalls(model.eval()(**given)["scores"].detach().numpy())
+    own = np.eye(len(rows), dtype=bool)
+    before, _ = ranks(model.eval()(**given)["scores"].detach().numpy(), own)
     optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3)
     model.train()
     for _ in range(300):
         model(**given)["loss"].backward()
         optimizer.step()
         optimizer.zero_grad()
-    after = recalls(model.eval()(**given)["scores"].detach().numpy())
-    assert after["to_text_1"] == after["to_media_1"] == 1 > before["to_text_1"]
+    to_text, to_media = ranks(model.eval()(**given)["scores"].detach().numpy(), own)
+    assert not to_text.any() and not to_media.any() and before.any()
 
 
 def test_padding_of_a_sentence_does_not_move_it() -> None:
@@ -87,53 +87,18 @@ def test_an_unknown_loss_is_refused_with_the_choices() -> None:
         towers(VISION["vit"], "triplet")
 
 
-def test_recall_counts_who_is_among_the_nearest() -> None:
+def test_a_rank_counts_who_is_nearer() -> None:
     scores = np.array([[0.9, 0.1, 0.2], [0.8, 0.3, 0.1], [0.1, 0.2, 0.7]])
-    found = recalls(scores, ks=(1, 2))
-    assert found == pytest.approx({"to_text_1": 2 / 3, "to_text_2": 1, "to_media_1": 1, "to_media_2": 1})
+    to_text, to_media = ranks(scores, np.eye(3, dtype=bool))
+    assert (to_text.tolist(), to_media.tolist()) == ([0, 1, 0], [0, 0, 0])
 
 
 def test_a_file_with_several_texts_is_found_by_any_and_each_text_finds_its_file() -> None:
     scores = np.array([[0.1, 0.9, 0.5, 0.2], [0.6, 0.3, 0.4, 0.8]])
-    found = recalls(scores, owners=[0, 0, 1, 1], ks=(1,))
-    assert found == pytest.approx({"to_text_1": 1, "to_media_1": 0.5})
+    to_text, to_media = ranks(scores, np.array([[1, 1, 0, 0], [0, 0, 1, 1]], bool))
+    assert (to_text.tolist(), to_media.tolist()) == ([0, 0], [1, 0, 1, 0])
 
 
 def test_scores_that_are_all_the_same_find_nothing() -> None:
-    assert set(recalls(np.zeros((20, 20))).values()) == {0.0}
-
-
-def test_accuracy_is_the_share_of_rows_whose_class_is_best() -> None:
-    assert accuracy(np.array([[1, 2], [3, 1], [0, 5]]), [1, 1, 1]) == pytest.approx(2 / 3)
-
-
-def test_a_linear_svm_tells_tones_apart_and_is_kept_as_numbers(tmp_path) -> None:
-    train, test = Made.of(4, seed=0), Made.of(2, seed=1)
-    machine = svm.fit(train.audio_values.flatten(1).numpy(), [scene.tone for scene in train.scenes])
-    scores = machine.scores(test.audio_values.flatten(1).numpy())
-    wanted = [machine.classes.index(scene.tone) for scene in test.scenes]
-    assert accuracy(scores, wanted) > 0.9
-    machine.save(tmp_path)
-    again = svm.Svm.load(tmp_path)
-    assert again.classes == ("falls", "pulses", "rises")
-    assert np.array_equal(again.scores(test.audio_values.flatten(1).numpy()), scores)
-
-
-def test_of_two_classes_each_has_its_own_score() -> None:
-    features = np.array([[0.0, 1], [0.1, 1], [1, 0], [1, 0.1]])
-    machine = svm.fit(features, ["a", "a", "b", "b"])
-    assert machine.predict(features) == ["a", "a", "b", "b"]
-    assert np.allclose(machine.scores(features).sum(1), 0, atol=1e-5)
-    assert machine.predict(np.repeat(features[:, None], 3, axis=1)) == ["a", "a", "b", "b"]
-
-
-def test_too_few_classes_or_examples_are_named() -> None:
-    with pytest.raises(InputError, match="only one class"):
-        svm.fit(np.eye(3), ["a", "a", "a"])
-    with pytest.raises(InputError, match="The class 'b' has one example only"):
-        svm.fit(np.eye(3), ["a", "a", "b"])
-
-
-def test_an_svm_that_is_not_there_is_said_to_be_missing(tmp_path) -> None:
-    with pytest.raises(WeightsError, match=r"has no svm\.safetensors: train the SVM first"):
-        svm.Svm.load(tmp_path)
+    to_text, to_media = ranks(np.zeros((20, 20)), np.eye(20, dtype=bool))
+    assert {*to_text.tolist(), *to_media.tolist()} == {19}
