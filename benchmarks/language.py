@@ -27,7 +27,7 @@ from mmdemo.settings import Settings
 
 KEY = "smollm2-135m-instruct"
 TOKENS = 128
-REPEATS = 5
+REPEATS = 3
 ASKED = [{"role": "user", "content": "A picture shows a dog on a beach. Tell me a long story about it."}]
 
 
