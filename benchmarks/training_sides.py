@@ -79,7 +79,7 @@ def _made(case: Case, data: Path, folder: Path) -> tuple[Any, Sequence[Any]]:
     from mmdemo.training import models, recipes
     from mmdemo.training.config import TrainOptions
     from mmdemo.training.recipes.base import Given
-    from mmdemo.training.run import settled
+    from mmdemo.training.models import settled
 
     settings = Settings.load()
     kind = recipes.get(case.task)
