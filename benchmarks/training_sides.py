@@ -78,8 +78,8 @@ def _made(case: Case, data: Path, folder: Path) -> tuple[Any, Sequence[Any]]:
     from mmdemo.settings import Settings
     from mmdemo.training import models, recipes
     from mmdemo.training.config import TrainOptions
-    from mmdemo.training.recipes.base import Given
     from mmdemo.training.models import settled
+    from mmdemo.training.recipes.base import Given
 
     settings = Settings.load()
     kind = recipes.get(case.task)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 
@@ -14,12 +15,10 @@ FILE = "trusted_code.json"
 
 
 def trusts(key: str, settings: Settings) -> bool:
-    """Whether the code that a model brings may run: only if it is named, by its whole key.
-
-    Raises:
-        InputError: the list cannot be read; nothing is trusted then.
-    """
-    return settings.trusts(key) or key in allowed(settings)
+    """Whether the code that a model brings may run: only if its whole key is in a list that can be read."""
+    with contextlib.suppress(InputError):
+        return settings.trusts(key) or key in allowed(settings)
+    return False
 
 
 def allowed(settings: Settings) -> tuple[str, ...]:

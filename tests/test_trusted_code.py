@@ -42,8 +42,10 @@ def test_a_broken_list_trusts_nobody(text: str, settings: Settings) -> None:
     path = Path(settings.home) / trusted_code.FILE
     path.parent.mkdir()
     path.write_text(text, encoding="latin-1")
+    assert not trusted_code.trusts("hub:a/b", settings), "and no model that brings no code is held up by it"
+    assert trusted_code.trusts("hub:named/one", settings)
     with pytest.raises(InputError, match="remove it to trust none"):
-        trusted_code.trusts("hub:a/b", settings)
+        trusted_code.allow("hub:a/b", settings)
     assert path.read_text(encoding="latin-1") == text, "what the user wrote is kept"
 
 

@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mmdemo.errors import WeightsError
-from mmdemo.fusion import compose
+from mmdemo.fusion import compose, reading
 from mmdemo.fusion.config import SiameseConfig
-from mmdemo.fusion.pixels import pixels
 from mmdemo.fusion.siamese import SiameseModel
 
 # isort: split
@@ -123,10 +122,8 @@ class Aligned:
         return self.model.embed_text(text_features=features.to(self.model.device)).cpu().numpy()
 
     def _pictures(self, images: Sequence[Image.Image]) -> Floats:
-        config = self.model.config.media_config
-        size = config.image_size if hasattr(config, "image_size") else config.height
-        mean, std = (getattr(config, name, (0.5, 0.5, 0.5)) for name in ("image_mean", "image_std"))
-        return pixels(images, int(size), mean, std)
+        made: Floats = reading.pictures(images, self.model.config.media_config)
+        return made
 
     def _sounds(self, sounds: Sequence[Floats]) -> Floats:
         made: Floats = self.extractor(list(sounds), sampling_rate=RATE, return_tensors="np")["input_features"]

@@ -19,9 +19,8 @@ USUAL = (0.5, 0.5, 0.5)
 """Mean and deviation of pixels where an encoder's configuration says nothing."""
 
 
-def pictures(images: Sequence[Image.Image], config: FusionConfig) -> Floats:
-    """RGB pictures as the chain's eye reads them, (pictures, 3, height, width)."""
-    about = config.vision_config
+def pictures(images: Sequence[Image.Image], about: Any) -> Floats:
+    """RGB pictures as an encoder of this configuration reads them, (pictures, 3, height, width)."""
     _, height, width = check.reads("vision", about)
     mean, std = getattr(about, "image_mean", None) or USUAL, getattr(about, "image_std", None) or USUAL
     made: Floats = pixels(images, (height, width), mean, std)
@@ -34,10 +33,10 @@ def video(images: Sequence[Image.Image], config: FusionConfig) -> Floats:
     Too few are repeated, of too many some are left out, evenly.
     """
     if config.frames == 1:
-        one: Floats = pictures([images[len(images) // 2]], config)[0]
+        one: Floats = pictures([images[len(images) // 2]], config.vision_config)[0]
         return one
     places = [int((place + 0.5) * len(images) / config.frames) for place in range(config.frames)]
-    return pictures([images[place] for place in places], config)
+    return pictures([images[place] for place in places], config.vision_config)
 
 
 def sound(samples: Floats, config: FusionConfig) -> Floats:

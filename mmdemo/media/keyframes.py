@@ -45,7 +45,7 @@ class Candidates:
             self._spacing *= 2
             if frame.time - self._kept[-1].time < self._spacing:
                 return
-        self._kept.append(_Candidate(frame.time, _fitted(frame.full()), _detail(frame.small)))
+        self._kept.append(_Candidate(frame.time, fitted(frame.full()), _detail(frame.small)))
 
     def best(self, middle: float) -> Image.Image:
         """The candidate with the most detail among those in the middle half; RGB.
@@ -58,7 +58,7 @@ class Candidates:
         return Image.fromarray(cv2.cvtColor(chosen.pixels, cv2.COLOR_BGR2RGB))
 
 
-def _fitted(pixels: Pixels) -> Pixels:
+def fitted(pixels: Pixels) -> Pixels:
     """At most `LONGEST` pixels long; a copy, so that the decoder's buffer can go."""
     height, width = pixels.shape[:2]
     scale = LONGEST / max(height, width)

@@ -28,7 +28,10 @@ LATE = 0.5
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What a container holds. `width` and `height` in pixels as shown, upright; 0 without a picture."""
+    """What a container holds. `width` and `height` in pixels as shown, upright; 0 without a picture.
+
+    `begin`: the seconds at which the picture begins, from the start of the file.
+    """
 
     seconds: float
     width: int
@@ -36,6 +39,7 @@ class VideoInfo:
     frames_per_second: float
     has_picture: bool
     has_sound: bool
+    begin: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -54,11 +58,6 @@ def probe(path: Path, settings: Settings) -> VideoInfo:
         UnreadableMedia: neither a video nor a recording, or one without picture and sound.
         TooLarge: over `max_megabytes`, `max_seconds`, or `max_megapixels` a frame.
     """
-    return _look(path, settings)[0]
-
-
-def _look(path: Path, settings: Settings) -> tuple[VideoInfo, float]:
-    """See `probe`; and the seconds at which the picture begins."""
     with open_media(path, settings, "a video") as container:
         picture = _picture(container)
         has_sound = bool(container.streams.audio)
@@ -68,7 +67,7 @@ def _look(path: Path, settings: Settings) -> tuple[VideoInfo, float]:
         if seconds > settings.max_seconds:
             raise files.too_long(path, seconds, settings)
         if picture is None:
-            return VideoInfo(seconds, 0, 0, 0.0, False, has_sound), 0.0
+            return VideoInfo(seconds, 0, 0, 0.0, False, has_sound)
         width, height = picture.codec_context.width, picture.codec_context.height
         if width * height > settings.max_megapixels * 1_000_000:
             raise TooLarge(
@@ -79,7 +78,7 @@ def _look(path: Path, settings: Settings) -> tuple[VideoInfo, float]:
         if _turned(container, picture):
             width, height = height, width
         begin = float((picture.start_time or 0) * picture.time_base) - start_seconds(container)
-        return VideoInfo(seconds, width, height, rate, True, has_sound), max(0.0, begin)
+        return VideoInfo(seconds, width, height, rate, True, has_sound, max(0.0, begin))
 
 
 def shots(
@@ -108,17 +107,17 @@ def shots(
     from scenedetect.detector import FlashFilter
     from scenedetect.detectors import ContentDetector
 
-    info, begin = _look(path, settings)
+    info = probe(path, settings)
     if not info.has_picture:
         raise UnreadableMedia(f"{path.name} has no picture, only sound: transcribe it instead.")
     # SUPPRESS reports a cut at the frame it is on; MERGE may report one in the past, whose frames are gone.
     detector = ContentDetector(sensitivity, min_scene_len=SHORTEST, filter_mode=FlashFilter.Mode.SUPPRESS)
     piece: _Piece | None = None
     frame: Frame | None = None
-    for frame in frames(path, info.frames_per_second, begin):
+    for frame in frames(path, info.frames_per_second, info.begin):
         if cancelled():
             raise Cancelled("Stopped.")
-        if frame.time > settings.max_seconds:  # the header, which `_look` believes, may say less than there is
+        if frame.time > settings.max_seconds:  # the header, which `probe` believes, may say less than there is
             raise files.too_long(path, frame.time, settings)
         is_cut = bool(detector.process_frame(FrameTimecode(frame.time, fps=frame.rate), frame.small))
         if piece is None:

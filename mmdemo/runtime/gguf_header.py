@@ -13,6 +13,8 @@ from typing import BinaryIO
 
 SIZES = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
 """Bytes of a value of each type in the metadata of a GGUF file that has a fixed size."""
+SIGNED, WITHOUT = (1, 3, 5, 11), (6, 7, 12)
+"""Types of whole numbers that may be negative, and types that are no whole numbers."""
 STRING, ARRAY, COUNT, ALIGNMENT = 8, 9, 4, "general.alignment"
 NAME = 65_535
 """Bytes of a key, and of a tensor's name, at most."""
@@ -112,7 +114,7 @@ class _Reader:
             self.array(depth)
         elif kind in SIZES:
             data = self.take(SIZES[kind])
-            return None if kind in (6, 12) else int.from_bytes(data, "little")
+            return None if kind in WITHOUT else int.from_bytes(data, "little", signed=kind in SIGNED)
         else:
             raise Lie(f"it has a value of the type {kind}, which there is not")
         return None
@@ -170,6 +172,8 @@ def read(file: BinaryIO, size: int) -> Header:
         kind, offset = reader.number(4), reader.number()
         if kind not in kinds:
             raise Lie(f"the tensor {name[:80]!r} is of the type {kind}, which there is not")
+        if name in shapes:
+            raise Lie(f"two tensors are called {name[:80]!r}")
         types[name], block, taken = kinds[kind]
         if shape[0] % block:
             raise Lie(f"the tensor {name[:80]!r} has rows that are not whole blocks")

@@ -136,12 +136,8 @@ def _opened(one: str | Path, takes: str, settings: Settings) -> Any:
         return open_image(one, settings, fit=SIDE)
     import numpy as np
 
-    from mmdemo.media.audio import RATE, stream_audio
+    from mmdemo.media.audio import RATE
+    from mmdemo.media.moments import sound_of
 
-    heard: list[Any] = []
-    for block in stream_audio(one, settings):
-        heard.append(block.samples)
-        if sum(len(part) for part in heard) >= HEARD * RATE:
-            break
-    samples = np.concatenate(heard)[: HEARD * RATE] if heard else np.zeros(0, np.float32)
+    samples = sound_of(one, settings, 0.0, HEARD)
     return samples if len(samples) else np.zeros(RATE // 10, np.float32)

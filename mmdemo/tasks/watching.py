@@ -37,7 +37,7 @@ class Watching:
 
         frames = [shot.keyframe][: self._model.frames]
         if self._model.frames > 1:
-            frames = pictures_at(self._path, evenly(shot.start, shot.end, self._model.frames))
+            frames = pictures_at(self._path, evenly(shot.start, shot.end, self._model.frames), self._settings)
         return Scene(frames, self._sound(shot) if self._model.hears else None)
 
     def _sound(self, shot: Shot) -> Audio | None:

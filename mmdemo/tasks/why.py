@@ -132,11 +132,11 @@ def _given(
         return [Given((), sound)], [()]
     if frames > 1:
         times = moments.evenly(options.start, end, frames)
-        return [Given(tuple(moments.pictures_at(file, times)), sound)], [times]
+        return [Given(tuple(moments.pictures_at(file, times, settings)), sound)], [times]
     times = moments.evenly(options.start, end, LOOKS if options.answer else 1)
     if options.answer:
         notes.append("This model looks at one picture: shown is the frame for which the sentence is likeliest.")
-    return [Given((one,), sound) for one in moments.pictures_at(file, times)], [(time,) for time in times]
+    return [Given((one,), sound) for one in moments.pictures_at(file, times, settings)], [(time,) for time in times]
 
 
 def _is_picture(file: Path, settings: Settings) -> bool:

@@ -9,7 +9,8 @@ import pytest
 import torch
 from transformers import AutoModel
 
-from mmdemo.errors import UnknownName
+from mmdemo.errors import InputError, UnknownName, WeightsError
+from mmdemo.fusion import svm
 from mmdemo.fusion.config import SiameseConfig
 from mmdemo.fusion.retrieval import ranks
 from mmdemo.fusion.siamese import LOSSES, SiameseModel, info_nce, siglip
@@ -102,3 +103,35 @@ def test_a_file_with_several_texts_is_found_by_any_and_each_text_finds_its_file(
 def test_scores_that_are_all_the_same_find_nothing() -> None:
     to_text, to_media = ranks(np.zeros((20, 20)), np.eye(20, dtype=bool))
     assert {*to_text.tolist(), *to_media.tolist()} == {19}
+
+
+def test_a_linear_svm_tells_tones_apart_and_is_kept_as_numbers(tmp_path) -> None:
+    train, test = Made.of(4, seed=0), Made.of(2, seed=1)
+    machine = svm.fit(train.audio_values.flatten(1).numpy(), [scene.tone for scene in train.scenes])
+    scores = machine.scores(test.audio_values.flatten(1).numpy())
+    said = [machine.classes[place] for place in scores.argmax(1)]
+    assert np.mean([one == scene.tone for one, scene in zip(said, test.scenes, strict=True)]) > 0.9
+    machine.save(tmp_path)
+    again = svm.Svm.load(tmp_path)
+    assert again.classes == ("falls", "pulses", "rises")
+    assert np.array_equal(again.scores(test.audio_values.flatten(1).numpy()), scores)
+
+
+def test_of_two_classes_each_has_its_own_score() -> None:
+    features = np.array([[0.0, 1], [0.1, 1], [1, 0], [1, 0.1]])
+    machine = svm.fit(features, ["a", "a", "b", "b"])
+    assert machine.predict(features) == ["a", "a", "b", "b"]
+    assert np.allclose(machine.scores(features).sum(1), 0, atol=1e-5)
+    assert machine.predict(np.repeat(features[:, None], 3, axis=1)) == ["a", "a", "b", "b"]
+
+
+def test_too_few_classes_or_examples_are_named() -> None:
+    with pytest.raises(InputError, match="only one class"):
+        svm.fit(np.eye(3), ["a", "a", "a"])
+    with pytest.raises(InputError, match="The class 'b' has one example only"):
+        svm.fit(np.eye(3), ["a", "a", "b"])
+
+
+def test_an_svm_that_is_not_there_is_said_to_be_missing(tmp_path) -> None:
+    with pytest.raises(WeightsError, match=r"has no svm\.safetensors: train the SVM first"):
+        svm.Svm.load(tmp_path)

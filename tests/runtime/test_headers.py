@@ -226,3 +226,32 @@ def test_a_vocabulary_of_fifty_thousand_words_is_passed_over(tmp_path: Path) -> 
     writer.write_tensors_to_file()
     writer.close()
     assert sorted(headers.gguf(path).values) == ["general.architecture"]
+
+
+def test_numbers_keep_their_sign_and_a_truth_value_is_no_number(tmp_path: Path) -> None:
+    path = tmp_path / "model.gguf"
+    writer = gguf.GGUFWriter(path, "llama")
+    writer.add_int32("some.offset", -1)
+    writer.add_bool("some.switch", True)
+    writer.add_tensor("token_embd.weight", np.ones((8, 64), np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    values = headers.gguf(path).values
+    assert values["some.offset"] == -1 and "some.switch" not in values
+
+
+def test_two_tensors_of_one_name_are_a_lie(tmp_path: Path) -> None:
+    path = tmp_path / "model.gguf"
+    writer = gguf.GGUFWriter(path, "llama")
+    for name in ("first.weight", "other.weight"):
+        writer.add_tensor(name, np.ones((8, 64), np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    assert set(headers.check(path)) == {"first.weight", "other.weight"}
+    path.write_bytes(path.read_bytes().replace(b"other.weight", b"first.weight") + bytes(4))
+    with pytest.raises(WeightsError, match="two tensors are called 'first.weight'"):
+        headers.check(path)

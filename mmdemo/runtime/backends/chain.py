@@ -109,8 +109,10 @@ class ChainBackend:
         self, scenes: Sequence[Scene], questions: Sequence[str], words: Sequence[int], left: Any
     ) -> Iterator[Seen]:
         given = self._given(scenes, questions)
-        limits = [generation.tokens_for(count) for count in words]
+        room = chain_why.room(self._config)
+        limits = [min(room, generation.tokens_for(count)) for count in words]
         if self._search.get("num_beams", 1) > 1:
+            checkpoint.use_threads(self._threads)
             with torch.inference_mode():
                 ids = self._model.generate(**given, max_new_tokens=max(limits), do_sample=False, **self._search)
             for row, text in enumerate(self._tokenizer.batch_decode(ids, skip_special_tokens=True)):
@@ -150,8 +152,9 @@ class ChainBackend:
         return given | ({"masks": masks} if masks else {})
 
     def close(self) -> None:
-        """Free the model."""
-        del self._model
+        """Free the memory."""
+        self._model = self._tokenizer = self._reader = None
+        checkpoint.give_back(self.device)
 
 
 def _place(seen: Seen) -> int:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from mmdemo.errors import InputError
-from mmdemo.fusion import check
+from mmdemo.fusion import check, reading
 from mmdemo.fusion.processing import sentence
 from mmdemo.fusion.sounds import RATE, log_mel
 from mmdemo.results import Sights
@@ -24,7 +24,6 @@ MOST = 256
 """Tokens of an answer that are explained."""
 WORDS = 80
 """Tokens that it says at most where no answer is given."""
-USUAL = (0.5, 0.5, 0.5)
 NAMES = {"vision": "pixel_values", "audio": "audio_values", "text": "context_ids"}
 """What each modality's encoder is given, as arguments of the model."""
 
@@ -35,8 +34,7 @@ def needs(config: Any) -> Mapping[str, int]:
     if config.vision_config is not None:
         found["vision"] = int(config.frames)
     if config.audio_config is not None:
-        shape = check.reads("audio", config.audio_config)
-        found["audio"] = max(1, round(shape[0] / RATE if len(shape) == 1 else shape[-1] / 100))
+        found["audio"] = max(1, round(reading.seconds(config)))
     return found
 
 
@@ -64,7 +62,7 @@ def explain(
         if not features:
             raise InputError("There is nothing here that this model can see, hear or read: give another file.")
         with torch.inference_mode():
-            ids = model.generate(**arguments, max_new_tokens=WORDS, do_sample=False, **search)
+            ids = model.generate(**arguments, max_new_tokens=min(WORDS, room(model.config)), do_sample=False, **search)
         said = tokenizer.decode(ids[0], skip_special_tokens=True)
         raw = said if not answer or answer in (sentence(said), said.strip()) else answer
         reasons = fusion_why.reasons(model, tokenizer.backend_tokenizer, features, raw, room(model.config))
@@ -97,7 +95,7 @@ def sights(config: Any, arguments: Mapping[str, Any], one: Given, tokens: Sequen
     if arguments.get("pixel_values") is not None:
         about = config.vision_config
         mean, deviation = (
-            np.asarray(getattr(about, name, None) or USUAL, np.float32) for name in ("image_mean", "image_std")
+            np.asarray(getattr(about, name, None) or reading.USUAL, np.float32) for name in ("image_mean", "image_std")
         )
         values = arguments["pixel_values"][0].float().cpu().numpy()
         frames = values if values.ndim == 4 else values[None]

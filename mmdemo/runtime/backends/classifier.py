@@ -15,6 +15,7 @@ from mmdemo.results import Label
 from mmdemo.runtime.backends import checkpoint
 from mmdemo.runtime.base import RATE, Load
 from mmdemo.runtime.classifying import Found, entities, words
+from mmdemo.runtime.estimates import Estimate
 
 TOP = 20
 LONGEST = 512
@@ -26,6 +27,11 @@ KINDS = {
     "ForAudioClassification": ("audio", "AutoModelForAudioClassification"),
 }
 """How an architecture ends, to what it takes and the class that opens it."""
+
+
+def ending_of(config: Any) -> str:
+    """Which of `KINDS` a configuration is of."""
+    return next(ending for ending in KINDS if str((config.architectures or [""])[0]).endswith(ending))
 
 
 class ClassifierBackend:
@@ -42,7 +48,7 @@ class ClassifierBackend:
         import transformers
 
         config: Any = checkpoint.opened(self.spec.title, folder, lambda: checkpoint.config_of(folder, request.trusted))
-        ending = next(ending for ending in KINDS if str((config.architectures or [""])[0]).endswith(ending))
+        ending = ending_of(config)
         self.takes, opener = KINDS[ending]
         self.tags = ending == "ForTokenClassification"
         self._processor: Any = checkpoint.opened(self.spec.title, folder, lambda: self._prepares(folder, config))
@@ -62,9 +68,10 @@ class ClassifierBackend:
         return kinds[self.takes].from_pretrained(folder, local_files_only=True, trust_remote_code=False)
 
     @staticmethod
-    def size(request: Load) -> int:
-        """Bytes it will take in memory: the weights as they are on the disk."""
-        return sum(file.stat().st_size for file in request.folders[request.spec.key].glob("*.safetensors"))
+    def estimate(request: Load) -> Estimate:
+        """What it will take in memory, by module, from its configuration alone."""
+        config: Any = checkpoint.config_of(request.folders[request.spec.key], request.trusted)
+        return checkpoint.estimate(request, KINDS[ending_of(config)][1], dtype=torch.float32)
 
     @torch.inference_mode()
     def classify(self, inputs: Sequence[Any]) -> list[Found]:
@@ -85,9 +92,9 @@ class ClassifierBackend:
         if self.takes == "text":
             made = self._processor(inputs, padding=True, truncation=True, max_length=self._most, return_tensors="pt")
         elif self.takes == "audio":
-            made = self._processor(inputs, sampling_rate=RATE, padding=True, return_tensors="pt")
-            if self._model.config.model_type == "whisper":  # it hears half a minute
-                made = self._processor(inputs, sampling_rate=RATE, return_tensors="pt")
+            whole = self._model.config.model_type == "whisper"  # it always hears half a minute
+            padding = {} if whole else {"padding": True}
+            made = self._processor(inputs, sampling_rate=RATE, return_tensors="pt", **padding)
         elif self._processor is not None:
             made = self._processor(images=inputs, return_tensors="pt")
         else:

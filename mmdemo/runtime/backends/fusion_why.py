@@ -25,7 +25,6 @@ def reasons(
     features: Mapping[str, Tensor],
     answer: str,
     most: int,
-    prompt: Sequence[int] = (),
 ) -> tuple[Reason, ...]:
     """Why each word of an answer was said.
 
@@ -33,7 +32,6 @@ def reasons(
         tokenizer: of the library `tokenizers`.
         features: by modality, of one row, as `FusionModel.encoded` gives them.
         most: tokens that the model may write.
-        prompt: what the answer goes on from; by default the begin token.
 
     Raises:
         InputError: the answer has no words, or more than the model may write.
@@ -50,8 +48,7 @@ def reasons(
             f"The answer has {len(encoding.ids):,} tokens and this model writes at most {most:,}: give a shorter one."
         )
     device = next(iter(features.values())).device
-    begin = torch.tensor(list(prompt), device=device) if prompt else None
-    found = why(model, torch.tensor(encoding.ids, device=device), features, begin)
+    found = why(model, torch.tensor(encoding.ids, device=device), features)
     logs = np.log(np.maximum(found.probabilities, 1e-30))
     made = []
     for text, own in words(answer, encoding):

@@ -208,7 +208,7 @@ def context_of(packed: Path) -> int:
 
 def cache_of(header: Header, tokens: int) -> int:
     """Bytes of the key-value cache: 16 bits a number."""
-    heads = header.trait("attention.head_count", 1)
+    heads = header.trait("attention.head_count", 1) or 1
     width = header.trait("embedding_length", 0) // heads
     kept = header.trait("attention.head_count_kv", heads)
     return 4 * header.trait("block_count", 1) * kept * width * tokens

@@ -61,7 +61,7 @@ def values(row: Row, modality: str, config: Any, settings: Settings) -> NDArray[
         if not info.has_picture:
             raise InputError(f"{row.video.name} has no picture: choose a video.")
         end = min(info.seconds, info.seconds if row.end is None else row.end)
-        images = pictures_at(row.video, evenly(row.start, end, config.frames))
+        images = pictures_at(row.video, evenly(row.start, end, config.frames), settings)
     except StudioError as error:
         raise InputError(f"What {row.origin} names cannot be used: {error}") from error
     return reading.video(images, config)
