@@ -102,8 +102,6 @@ def test_a_sentence_made_of_labels_is_explained_by_its_labels(backend) -> None:
     assert looked.sum() == pytest.approx(1, abs=1e-4) and looked.shape == (1, 9, 9)
     assert other.from_labels, "an answer that is given is explained, whatever would be said now"
     assert [one.text for one in other.reasons] == [one.text for one in found.reasons]
-        one.text for one in found.reasons
-    )
 
 
 @pytest.mark.weights
