@@ -157,16 +157,12 @@ def _examples(case: Case, recipe: Any, rows: Sequence[Any]) -> tuple[list[Any], 
     import torch
 
     if case.task == "image-to-text":
-        from mmdemo.fusion.pixels import pixels
-        from mmdemo.training.recipes.image_to_text import picture
+        from mmdemo.training.recipes import seeing
 
         def seen(batch: Sequence[Any]) -> dict[str, Any]:
-            images = [picture(row, recipe.given.settings, recipe.vision.image_size) for row in batch]
-            made = pixels(images, recipe.vision.image_size, recipe.vision.image_mean, recipe.vision.image_std)
-            ends = recipe.tokenizer.bos_token_id, recipe.tokenizer.eos_token_id
-            words = [[ends[0], *recipe.tokenizer(row.targets[0])["input_ids"], ends[1]] for row in batch]
-            given = recipe.collate([{"ids": ids, "features": np.zeros(1)} for ids in words])
-            return given | {"pixel_values": torch.from_numpy(made), "features": None}
+            given = recipe.collate([{"ids": recipe.encode(row)["ids"]} for row in batch])
+            values = [seeing.values(row, "vision", recipe.config, recipe.given.settings) for row in batch]
+            return {**given, "pixel_values": torch.from_numpy(np.stack(values))}
 
         return list(rows), seen
     if case.task == "audio-classification":

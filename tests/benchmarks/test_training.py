@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.training import _rows, _write, made
-from benchmarks.training_sides import CASES
+from benchmarks.training_sides import CASES, _examples, _made
 from mmdemo.datasets import read
 from mmdemo.settings import Settings
 from mmdemo.training import recipes
@@ -23,6 +23,19 @@ def test_rows_can_be_learned_from_and_fill_whole_batches(tmp_path: Path, name: s
     rows = read(folder, Settings(home=str(tmp_path))).rows
     assert len(rows) == 6 and {recipes.get(case.task).lacks(row) for row in rows} == {""}
     assert len({row.content for row in rows}) == 6
+
+
+@pytest.mark.weights
+@pytest.mark.parametrize("name", ["token classification", "captions, eye frozen", "sounds, ear frozen"])
+def test_the_other_side_learns_from_the_same_rows(tmp_path: Path, name: str) -> None:
+    import torch
+
+    case = CASES[name]
+    _write(tmp_path, made(case, tmp_path, 4))
+    recipe, rows = _made(case, tmp_path, tmp_path / "home")
+    examples, collate = _examples(case, recipe, rows)
+    loss = getattr(recipe, "whole", recipe.model)(**collate(examples[:2]))["loss"]
+    assert torch.isfinite(loss) and loss > 0
 
 
 def test_the_table_compares_medians() -> None:

@@ -52,16 +52,16 @@ class Chained(Recipe):
                 f"{base.spec.title} cannot be trained to describe here: choose the starter describer, or a chain that "
                 "was composed."
             )
-        self.whole = base.spec.backend == "chain"
-        fusion = checkpoint.opened(base.folder) if self.whole else checkpoint.assemble(base.folder, self._eye())
+        self.composed = base.spec.backend == "chain"
+        fusion = checkpoint.opened(base.folder) if self.composed else checkpoint.assemble(base.folder, self._eye())
         models.drop_out(fusion.config.text_config, self.options.dropout)
         self.fusion: FusionModel = fusion.to(given.device)
         self.config = fusion.config
         made = self.config.encoders or {}
-        if not self.whole:
+        if not self.composed:
             made = {"vision": f"{self.config.vision_config.architecture} of {base.spec.parts[0]}"}
         # without a gradient through them their features stay what they are
-        self.frozen = {name for name in made if self.options.frozen_encoder or not self.whole or name == "text"}
+        self.frozen = {name for name in made if self.options.frozen_encoder or not self.composed or name == "text"}
         self.model: Any = self._learning(fusion)
         self.tokenizer: Any = models.processor(AutoTokenizer, base)
         self.reader: Any = AutoTokenizer.from_pretrained(base.folder / READER) if "text" in made else None
@@ -243,7 +243,7 @@ class Chained(Recipe):
         """A fusion checkpoint as the studio opens it: whole, or with its eye elsewhere; and the adapters alone."""
         models.save_adapter(self.model, folder)
         fusion = models.merged(self.model)
-        (checkpoint.keep if self.whole else checkpoint.save)(fusion, folder)
+        (checkpoint.keep if self.composed else checkpoint.save)(fusion, folder)
         self.tokenizer.save_pretrained(folder)
         if self.reader is not None:
             self.reader.save_pretrained(folder / READER)
