@@ -109,7 +109,7 @@ class Retrieval(Recipe):
 
     def _standardise(self, side: str, features: Any) -> None:
         every = torch.from_numpy(np.stack(list(features)))
-        shift, scale = every.mean(0), every.std(0).clamp_min(1e-6)
+        shift, scale = every.mean(0), every.std(0, correction=0).clamp_min(1e-6)  # also of one row
         self.moved[side] = (shift, scale)
         if self.again:  # what it was told before it is to be told in the new measure
             first = self._first(side)
