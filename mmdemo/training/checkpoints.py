@@ -110,9 +110,10 @@ def _read(file: Path) -> dict[str, Tensor]:
         WeightsError: it is damaged.
     """
     try:
-        return load_file(file)
+        found: dict[str, Tensor] = load_file(file)
     except SafetensorError as error:
         raise WeightsError(f"The run's checkpoint {file} is damaged ({error}): begin the run anew.") from error
+    return found
 
 
 def _best(folder: Path, state: State) -> Path:
