@@ -25,6 +25,8 @@ from mmdemo.tasks.base import Cancelled, Step, Stopwatch, device_option, go_on, 
 if TYPE_CHECKING:
     from mmdemo.settings import Settings
 
+STARTER = "starter-search"
+"""The key of the towers that are used where none are named."""
 BATCH = 16
 SIDE = 512
 """Pixels that a picture is decoded to at least."""
@@ -36,7 +38,9 @@ HEARD = 30.0
 class Options:
     """What to compare with what."""
 
-    model: str = option("", "Model", "Two towers: the folder of a training of retrieval, or a key.", advanced=False)
+    model: str = option(
+        STARTER, "Model", "Two towers: a key, or the folder of a training of retrieval.", advanced=False
+    )
     texts: str = option("", "Texts", "One a line: each is compared with every file.", advanced=False)
     quantization: str = quantization_option()
     device: str = device_option()
@@ -61,9 +65,7 @@ def towers(model: str) -> ModelSpec:
     Raises:
         UnknownName, Unsupported, InputError: there is none, or it has no common space.
     """
-    if not model:
-        raise InputError("There is no model of two towers yet: train text-image-retrieval on the Train tab first.")
-    spec = catalog.get(model)
+    spec = catalog.get(model or STARTER)
     if "align" not in spec.tasks:
         raise unable("align", spec)
     return spec

@@ -68,7 +68,7 @@ class Retrieval(Recipe):
         found = json.loads(about.read_text(encoding="utf-8")) if about.is_file() else {}
         self.again = found.get("model_type") == TOWERS
         if self.again:
-            return Aligned.load(base.folder)
+            return Aligned.joined(base.folder, *base.parts.values()) if base.parts else Aligned.load(base.folder)
         if not self.given.learning:
             raise InputError(
                 f"{base.spec.title} has not learned what belongs together: train it first, and give the folder of that "
