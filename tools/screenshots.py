@@ -45,7 +45,7 @@ SHOTS = (
     Shot("phone", "describe", width=390, height=1240),
     Shot("phone-dark-zh", "question", width=390, height=1480, scheme="dark", locale="zh-CN"),
 )
-PLACES = {"describe": 0, "batch": 0, "question": 0, "video": 1, "speech": 2, "models": 3}
+PLACES = {"describe": 0, "batch": 0, "question": 0, "video": 1, "speech": 2, "models": 5}
 
 
 def act(page: Any, shot: Shot) -> None:
