@@ -63,9 +63,13 @@ class Align:
 
     def offered(self, model: str) -> Any:
         """The models of two towers that are here; the chosen one stays, else one that was trained here comes first."""
-        there = [(row.spec.title, row.spec.key) for row in self.context.studio.rows() if "align" in row.spec.tasks]
-        there.sort(key=lambda one: one[1] == STARTER)
+        there = self.models()
         return gr.update(choices=there, value=model or next(iter(key for _, key in there), ""))
+
+    def models(self) -> list[tuple[str, str]]:
+        """The models of two towers that are here: title and key, the starter's last."""
+        there = [(row.spec.title, row.spec.key) for row in self.context.studio.rows() if "align" in row.spec.tasks]
+        return sorted(there, key=lambda one: one[1] == STARTER)
 
     def given(self, given: Any, texts: str, model: str, request: gr.Request) -> Iterator[Updates]:
         """Take files, and compare them at once if there is a text."""

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from html import escape
 from urllib.parse import quote
 
-from mmdemo.results import Description, Nearness, Provenance, Track, Transcript
+from mmdemo import catalog, folders
+from mmdemo.errors import StudioError
+from mmdemo.results import Description, Label, Nearness, Provenance, Track, Transcript
 from mmdemo.runtime.sources.base import Progress
 from mmdemo.ui.i18n import say
 from mmdemo.ui.sentences import translate
@@ -115,10 +117,18 @@ def failed(of: Description | Transcript | Track | Nearness, language: str) -> st
 
 def provenance(of: Provenance, language: str) -> str:
     """What a result came from: model, device, seconds, and what else must be said."""
-    facts = [of.model, of.device, duration(of.seconds)]
+    facts = [" + ".join(map(_called, of.model.split(" + "))), of.device, duration(of.seconds)]
     notes = "".join(f'<li class="mm-note">{escape(translate(line, language))}</li>' for line in of.notes)
     line = escape(" · ".join(fact for fact in facts if fact))
     return f'<p class="mm-from">{line}</p>' + (f'<ul class="mm-notes">{notes}</ul>' if notes else "")
+
+
+def _called(key: str) -> str:
+    """A model that is a folder by its title: its path says nothing to who reads."""
+    try:
+        return catalog.get(key).title if key.startswith(folders.PREFIX) else key
+    except StudioError:  # it was removed meanwhile
+        return key
 
 
 def copy_row(text: str, language: str, ready: bool, name: str = "") -> str:
@@ -159,15 +169,18 @@ _CARET = '<span class="mm-caret" aria-hidden="true"></span>'
 
 
 def _labels(of: Description, language: str) -> str:
-    if not of.labels:
-        return ""
+    return f'<h3 class="mm-head">{say("labels_seen", language)}</h3>{labels(of.labels)}' if of.labels else ""
+
+
+def labels(some: Sequence[Label]) -> str:
+    """Classes with their probabilities, as bars."""
     rows = "".join(
         f'<li><span class="mm-label">{escape(label.name)}</span><span class="mm-bar" aria-hidden="true">'
         f'<span style="width:{100 * label.probability:.0f}%"></span></span>'
         f'<span class="mm-number">{100 * label.probability:.0f} %</span></li>'
-        for label in of.labels
+        for label in some
     )
-    return f'<h3 class="mm-head">{say("labels_seen", language)}</h3><ul class="mm-labels">{rows}</ul>'
+    return f'<ul class="mm-labels">{rows}</ul>'
 
 
 def _read(of: Description, language: str) -> str:

@@ -12,7 +12,7 @@ import torch
 from mmdemo import catalog
 from mmdemo.errors import InputError, Unsupported
 from mmdemo.media.audio import stream_audio
-from mmdemo.runtime.backends import load
+from mmdemo.runtime.backends import load, whisper_why
 from mmdemo.runtime.base import RATE, Clip, Hearing, Load
 from mmdemo.runtime.explaining import Explainer, Given
 from mmdemo.runtime.manager import Manager
@@ -95,6 +95,8 @@ def test_the_starters_whisper_says_when_it_heard_each_word() -> None:
         heard = list(backend.transcribe([Clip(samples)], Hearing(words=True, beams=5)))
         times = {word.text.strip(".,"): word for one in heard for word in one.segment.words}
         (found,) = backend.explain([Given(sound=samples)], " ".join(one.segment.text for one in heard))
+        ids, offsets = whisper_why.tokens(backend._model.hf_tokenizer, " to the  tree")
+        assert backend._model.hf_tokenizer.decode(ids) == " to the  tree" and offsets[:2] == [(0, 3), (3, 7)]
         seconds, checked = len(samples) / RATE, 0
         for reason in found.reasons:
             word = times.get(reason.text)
