@@ -15,8 +15,8 @@ MOST = 400
 """Points of a curve that are drawn: more cannot be seen, and the browser redraws them every few seconds."""
 SCORES = 4
 """Scores that have a curve; each has one of its own, so that none is told from another by its colour alone."""
-OTHERS = {"learning_rate": "rate", "samples_per_second": "speed", "memory": "memory"}
-"""Fields of a report of progress that have a curve beside loss and scores, and the word for it."""
+OTHERS = {"learning_rate": "curve_rate", "samples_per_second": "curve_speed", "memory": "curve_memory"}
+"""Fields of a report of progress that have a curve beside loss and scores, and its name."""
 UNITS = {"memory": 1e9}
 """What a curve's values are divided by: bytes become gigabytes."""
 Point = tuple[int, float]
@@ -30,7 +30,7 @@ class Curves:
         with gr.Row(elem_classes=["mm-curves"]):
             self.loss = _plot(f"mm-{tab}-loss")
             self.scores = [_plot(f"mm-{tab}-score-{number}") for number in range(SCORES)]
-            self.others = {field: _plot(f"mm-{tab}-{name}") for field, name in OTHERS.items()}
+            self.others = {field: _plot(f"mm-{tab}-{name.removeprefix('curve_')}") for field, name in OTHERS.items()}
 
     @property
     def outputs(self) -> list[Any]:
@@ -42,9 +42,9 @@ class Curves:
         steps = list(said.progress.values()) if said else []
         scores = list(scored(said.metrics.values() if said else []).items())[:SCORES]
         drawn = {self.loss: _drawn(list(points(steps, "loss")), say("curve_loss", language))}
-        for field, plot in self.others.items():
+        for field, name in OTHERS.items():
             line = [(step, value / UNITS.get(field, 1)) for step, value in points(steps, field)]
-            drawn[plot] = _drawn(line, say(f"curve_{OTHERS[field]}", language))
+            drawn[self.others[field]] = _drawn(line, say(name, language))
         for place, plot in enumerate(self.scores):
             name, line = scores[place] if place < len(scores) else ("", [])
             drawn[plot] = _drawn(line, say("curve_score", language, name=name))

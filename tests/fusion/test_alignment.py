@@ -117,7 +117,7 @@ def test_projectors_of_another_encoder_or_with_a_missing_tensor_are_refused(tmp_
     weights = tmp_path / "small" / "model.safetensors"
     torch.manual_seed(2)
     AutoModel.from_config(VISION["vit"]).save_pretrained(tmp_path / "other")
-    with pytest.raises(WeightsError, match="belong to another encoder than the one in .*other: fetch"):
+    with pytest.raises(WeightsError, match=r"belong to another encoder than the one in .*other: fetch"):
         Aligned.joined(tmp_path / "small", tmp_path / "other", encoders[1])
     save_file({name: tensor for name, tensor in load_file(weights).items() if name != "scale"}, weights)
     with pytest.raises(WeightsError, match="does not fit its config: look at 'scale'"):
