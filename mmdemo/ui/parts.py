@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from mmdemo import catalog, folders
 from mmdemo.errors import StudioError
-from mmdemo.results import Description, Nearness, Provenance, Track, Transcript
+from mmdemo.results import Description, Label, Nearness, Provenance, Track, Transcript
 from mmdemo.runtime.sources.base import Progress
 from mmdemo.ui.i18n import say
 from mmdemo.ui.sentences import translate
@@ -169,15 +169,18 @@ _CARET = '<span class="mm-caret" aria-hidden="true"></span>'
 
 
 def _labels(of: Description, language: str) -> str:
-    if not of.labels:
-        return ""
+    return f'<h3 class="mm-head">{say("labels_seen", language)}</h3>{labels(of.labels)}' if of.labels else ""
+
+
+def labels(some: Sequence[Label]) -> str:
+    """Classes with their probabilities, as bars."""
     rows = "".join(
         f'<li><span class="mm-label">{escape(label.name)}</span><span class="mm-bar" aria-hidden="true">'
         f'<span style="width:{100 * label.probability:.0f}%"></span></span>'
         f'<span class="mm-number">{100 * label.probability:.0f} %</span></li>'
-        for label in of.labels
+        for label in some
     )
-    return f'<h3 class="mm-head">{say("labels_seen", language)}</h3><ul class="mm-labels">{rows}</ul>'
+    return f'<ul class="mm-labels">{rows}</ul>'
 
 
 def _read(of: Description, language: str) -> str:

@@ -118,12 +118,12 @@ def test_its_training_is_the_job_of_the_train_tab(tab: Compose, studio: Any, tmp
     all_of(tab.compose("tiny eyes", *values(tab), REQUEST))
     model = tab.training.offered(None)["value"]
     _, shown = all_of(tab.training.start(model, "", "", 0, REQUEST))
-    assert "There are no data to train on yet" in shown[tab.training.bench.status]
+    assert "There are no data to train on yet" in shown[tab.training.drop.bench.status]
     _, shown = all_of(tab.training.start(None, "x", "", 0, CHINESE))
-    assert "还没有可训练的链" in shown[tab.training.bench.status]
+    assert "还没有可训练的链" in shown[tab.training.drop.bench.status]
     data = captions(tmp_path / "squares")
-    _, shown = all_of(tab.training.picked(str(data), REQUEST))
-    assert "6 rows are ready" in shown[tab.training.bench.status] and shown[tab.training.data] == str(data)
+    _, shown = all_of(tab.training.drop.picked(str(data), REQUEST))
+    assert "6 rows are ready" in shown[tab.training.drop.bench.status] and shown[tab.training.drop.data] == str(data)
     busy = studio.jobs.submit("train", "Busy", lambda folder: command(folder, 3000, 0.02))  # so that it waits
     _, shown = all_of(tab.training.start(model, str(data), shown[tab.training.task], 2.5, REQUEST))
     (job,) = [one for one in studio.jobs.all() if one.id != busy.id]
