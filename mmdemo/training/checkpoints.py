@@ -1,7 +1,8 @@
 """Checkpoints of a run: what is needed to go on as if nothing had happened, whole on the disk or not there at all.
 
 What is kept are the trained weights, the optimizer's state, and how far the run is. Nothing else decides the rest: the
-order of the rows, the learning rate and the random numbers of a step follow from the seed and the step's number.
+order of the rows, the learning rate and the random numbers of a step follow from the seed and the step's number; in a
+run with a limit of time the learning rate also from the readings of the clock, which `clock` keeps.
 """
 
 from __future__ import annotations

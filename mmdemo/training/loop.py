@@ -1,7 +1,8 @@
 """The one loop of all recipes: plain torch, with `accelerate` for devices and processes.
 
 A step is fixed by the seed and its number alone: which rows it sees (`order`), the learning rate, the random numbers
-of dropout. So a run that goes on from a checkpoint takes the very steps it would have taken.
+of dropout. So a run that goes on from a checkpoint takes the very steps it would have taken. With a limit of time the
+learning rate follows the clock too, whose readings are kept (`clock`).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from mmdemo.datasets.rows import Row
 from mmdemo.errors import JobError, StudioError
 from mmdemo.training import checkpoints, order
 from mmdemo.training.checkpoints import State
+from mmdemo.training.clock import Clock
 from mmdemo.training.memory import out_of_memory, too_large, used
 from mmdemo.training.plan import Plan, rate
 
@@ -82,7 +84,12 @@ class Loop:
         saved = told = time.monotonic()
         seen, since = 0, state.seconds
         epoch, steps = -1, []
-        while state.step < self.plan.steps and not self._enough(state):
+        clock = Clock(self.folder) if self.plan.seconds else None
+        while state.step < self.plan.steps:
+            if clock:
+                state.seconds = self._agreed(clock, state)
+            if self._enough(state):
+                break
             began = time.monotonic()
             now, place = divmod(state.step, self.plan.per_epoch)
             if now != epoch:
@@ -93,7 +100,8 @@ class Loop:
             seen += len(steps[place])
             last = state.step == self.plan.steps
             if last or state.step == 1 or time.monotonic() - told > TOLD_EVERY:
-                self._tell(state, loss, seen / max(state.seconds - since, 1e-6))
+                rate_now = optimizer.param_groups[0]["lr"]
+                self._tell(state, loss, rate_now, seen / max(state.seconds - since, 1e-6))
                 told, seen, since = time.monotonic(), 0, state.seconds
             if self.evaluate and (last or state.step % self.plan.evaluate_every == 0):
                 self._evaluate(state, model)
@@ -185,9 +193,14 @@ class Loop:
     def _anyone(self, wish: bool) -> bool:
         return self._sum(float(wish)) > 0
 
+    def _agreed(self, clock: Clock, state: State) -> float:
+        """What the clock says before a step, to all processes: the first one's counts."""
+        first = self.accelerator.is_main_process
+        return self._sum(clock.before(state.step, state.seconds) if first else 0.0)
+
     def _enough(self, state: State) -> bool:
         """Whether the time is up, or nothing became better for long."""
-        if self.plan.seconds and self._sum(state.seconds) / self.accelerator.num_processes > self.plan.seconds:
+        if self.plan.seconds and state.seconds > self.plan.seconds:
             self.events("note", message=f"The time is up after step {state.step} of {self.plan.steps}.")
             return True
         if self.plan.patience and state.waited >= self.plan.patience:
@@ -217,13 +230,13 @@ class Loop:
             if self.accelerator.is_main_process:
                 checkpoints.save_best(self.folder, state, model)
 
-    def _tell(self, state: State, loss: float, speed: float) -> None:
+    def _tell(self, state: State, loss: float, learning_rate: float, speed: float) -> None:
         self.events(
             "progress",
             step=state.step,
             steps=self.plan.steps,
             loss=round(loss, 5),
-            learning_rate=self.plan.learning_rate * rate(state.step - 1, self.plan, state.seconds),
+            learning_rate=learning_rate,
             samples_per_second=round(speed, 2),
             memory=used(str(self.accelerator.device)),
             epoch=round(state.step / self.plan.per_epoch, 3),

@@ -64,10 +64,14 @@ class Align:
 
     def offered(self, model: str, request: gr.Request) -> Any:
         """The models of two towers that are here, the last one trained chosen; how to get one where there is none."""
-        there = [(row.spec.title, row.spec.key) for row in self.context.studio.rows() if "align" in row.spec.tasks]
+        there = self.models()
         keys = [key for _, key in there]
         none = "" if keys or model else parts.empty(say("align_none", language_of(request)))
         return gr.update(choices=there, value=model or next(iter(keys), "")), none
+
+    def models(self) -> list[tuple[str, str]]:
+        """The models of two towers that are here: title and key."""
+        return [(row.spec.title, row.spec.key) for row in self.context.studio.rows() if "align" in row.spec.tasks]
 
     def given(self, given: Any, texts: str, model: str, request: gr.Request) -> Iterator[Updates]:
         """Take files, and compare them at once if there is a text."""
