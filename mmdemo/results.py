@@ -211,11 +211,13 @@ class Sights:
     """What a model is given of a file.
 
     Attributes:
-        pictures: as its encoder reads them, (height, width, 3) each; several of a video.
+        pictures: as its encoder reads them, (height, width, 3) each; several of a video, or the whole picture and the
+            tiles that it is cut into.
         times: of each picture, in seconds from the start of the file; empty for a picture.
         segments: of each picture, (height, width): numbers from 0, the same for what belongs together.
         mel: log-mel of the sound, (bands, frames), or None.
         seconds: how much sound `mel` shows.
+        start: where in the file that sound begins, in seconds.
         tokens: the answer as the language model writes it, piece by piece.
     """
 
@@ -225,6 +227,7 @@ class Sights:
     mel: NDArray[np.float32] | None = None
     seconds: float = 0.0
     tokens: tuple[str, ...] = ()
+    start: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)

@@ -25,3 +25,9 @@ def pixels(
     )
     scaled = (batch - np.asarray(mean, np.float32) * 255) / (np.asarray(std, np.float32) * 255)
     return np.ascontiguousarray(scaled.transpose(0, 3, 1, 2), dtype=np.float32)
+
+
+def colours(values: NDArray[np.float32], mean: Sequence[float], std: Sequence[float]) -> NDArray[np.uint8]:
+    """What `pixels` made, (…, 3, height, width), as colours again: (…, height, width, 3)."""
+    spread = np.moveaxis(values, -3, -1) * np.asarray(std, np.float32) + np.asarray(mean, np.float32)
+    return np.clip(spread * 255, 0, 255).round().astype(np.uint8)

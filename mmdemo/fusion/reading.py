@@ -22,9 +22,13 @@ USUAL = (0.5, 0.5, 0.5)
 def pictures(images: Sequence[Image.Image], about: Any) -> Floats:
     """RGB pictures as an encoder of this configuration reads them, (pictures, 3, height, width)."""
     _, height, width = check.reads("vision", about)
-    mean, std = getattr(about, "image_mean", None) or USUAL, getattr(about, "image_std", None) or USUAL
-    made: Floats = pixels(images, (height, width), mean, std)
+    made: Floats = pixels(images, (height, width), *scale(about))
     return made
+
+
+def scale(about: Any) -> tuple[Sequence[float], Sequence[float]]:
+    """Mean and deviation of the pixels that an encoder of this configuration reads."""
+    return getattr(about, "image_mean", None) or USUAL, getattr(about, "image_std", None) or USUAL
 
 
 def video(images: Sequence[Image.Image], config: FusionConfig) -> Floats:

@@ -19,12 +19,16 @@ class Given:
     Attributes:
         frames: RGB, upright: one picture, or several of a video in order of time.
         sound: what is heard, or None.
-        text: what is read beside it.
+        text: what is read beside it: a question.
+        style: what was asked for, where nothing was asked; see `catalog.STYLES`.
+        adapter: the folder of an adapter that it was said with; empty: none.
     """
 
     frames: Sequence[Image.Image] = ()
     sound: Audio | None = None
     text: str = ""
+    style: str = "sentence"
+    adapter: str = ""
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmdemo import catalog
-from mmdemo.catalog import ModelSpec
+from mmdemo.catalog import STYLES, ModelSpec
 from mmdemo.errors import InputError, Unsupported
 from mmdemo.options import option
 from mmdemo.results import Explanation, Provenance, Sights
@@ -24,8 +24,11 @@ from mmdemo.tasks.base import Cancelled, Step, Stopwatch, device_option, go_on, 
 if TYPE_CHECKING:
     from mmdemo.settings import Settings
 
+INSIDE = ("fusion", "chain", "image_text", "multimodal", "faster_whisper", "speech_seq2seq", "speech_ctc")
+"""Engines that show what is inside: gradients, attention, or what each frame says."""
 LOOKS = 6
-"""Frames of a stretch of video that a model of one picture is tried on."""
+"""Frames of a stretch of video that a quick model of one picture is tried on."""
+QUICK = ("fusion", "chain")
 PICTURE_SIDE = 1280
 
 
@@ -34,9 +37,13 @@ class Options:
     """What to explain."""
 
     model: str = option("starter-describer", "Model", "Which model said it.", advanced=False, task="describe")
+    question: str = option("", "Question", "What it was asked; empty: to describe.", advanced=False)
+    style: str = option("sentence", "Style", "What it was to write, where nothing was asked.", choices=STYLES)
+    adapter: str = option("", "Adapter", "Folder of the LoRA adapter that it was said with; empty: none.")
     answer: str = option("", "Answer", "What it said; empty: what it says now.", advanced=False)
     start: float = option(0.0, "From", "Of a video or recording: where it begins, in seconds.", minimum=0.0)
     end: float = option(0.0, "To", "Where it ends, in seconds; 0: the end of the file.", minimum=0.0)
+    heard: bool = option(False, "Heard", "It was said of the sound alone, also where there is a picture.")
     segments: bool = option(True, "Segments", "Also cut the picture into what is in front and what is behind.")
     quantization: str = quantization_option()
     device: str = device_option()
@@ -87,7 +94,7 @@ def run(models: Models, files: Sequence[Path], options: Options, cancelled: Canc
         best = max(range(len(found)), key=[likelihood(one) for one in found].__getitem__)
         if found[best].from_labels:
             notes.append("The sentence is made of labels: shown is where in the picture these come from.")
-        sights = replace(found[best].sights, times=times[best])
+        sights = replace(found[best].sights, times=times[best], start=options.start)
         sights = _segmented(sights) if options.segments else sights
         watch.share({place: 1.0})
         spent = Provenance(options.model, getattr(backend, "device", "cpu"), watch.seconds(place), tuple(notes))
@@ -96,12 +103,15 @@ def run(models: Models, files: Sequence[Path], options: Options, cancelled: Canc
 
 def explains(spec: ModelSpec) -> bool:
     """Whether a model can say why."""
-    return spec.backend in ("fusion", "chain")
+    return spec.backend in INSIDE
 
 
 def unable(title: str) -> Unsupported:
     """The error for a model that cannot say why."""
-    return Unsupported(f"{title} cannot say why it said something: choose a fusion model, as the starter describer is.")
+    return Unsupported(
+        f"{title} cannot say why: the program that runs it, on a server or here, shows nothing of what is inside. "
+        "Choose a model that runs in torch, Whisper, or the starter describer."
+    )
 
 
 def likelihood(one: Explained) -> float:
@@ -118,8 +128,9 @@ def _given(
     from mmdemo.media.video import probe
 
     needs = backend.needs()
+    asked = Given(text=options.question, style=options.style, adapter=options.adapter)
     if _is_picture(file, settings):
-        return [Given((open_image(file, settings, fit=PICTURE_SIDE),))], [()]
+        return [replace(asked, frames=(open_image(file, settings, fit=PICTURE_SIDE),))], [()]
     about = probe(file, settings)
     end = min(options.end or about.seconds, about.seconds)
     if options.start >= end:
@@ -128,15 +139,20 @@ def _given(
     sound = None
     if "audio" in needs and about.has_sound:
         sound = moments.sound_of(file, settings, options.start, min(end, options.start + needs["audio"]))
-    if not (about.has_picture and frames):
-        return [Given((), sound)], [()]
+    if options.heard or not (about.has_picture and frames):
+        return [replace(asked, sound=sound)], [()]
     if frames > 1:
         times = moments.evenly(options.start, end, frames)
-        return [Given(tuple(moments.pictures_at(file, times, settings)), sound)], [times]
-    times = moments.evenly(options.start, end, LOOKS if options.answer else 1)
-    if options.answer:
+        shown = tuple(moments.pictures_at(file, times, settings))
+        return [replace(asked, frames=shown, sound=sound)], [times]
+    several = options.answer and catalog.get(options.model).backend in QUICK
+    times = moments.evenly(options.start, end, LOOKS if several else 1)
+    if several:
         notes.append("This model looks at one picture: shown is the frame for which the sentence is likeliest.")
-    return [Given((one,), sound) for one in moments.pictures_at(file, times, settings)], [(time,) for time in times]
+    elif end > options.start:
+        notes.append("This model looks at one picture: shown is the frame in the middle.")
+    shown = tuple(moments.pictures_at(file, times, settings))
+    return [replace(asked, frames=(one,), sound=sound) for one in shown], [(time,) for time in times]
 
 
 def _is_picture(file: Path, settings: Settings) -> bool:
@@ -149,4 +165,5 @@ def _is_picture(file: Path, settings: Settings) -> bool:
 def _segmented(sights: Sights) -> Sights:
     from mmdemo.media.segments import segments
 
-    return replace(sights, segments=tuple(segments(picture) for picture in sights.pictures))
+    whole = sights.pictures if sights.times else sights.pictures[:1]  # tiles are no pictures of their own
+    return replace(sights, segments=tuple(segments(picture) for picture in whole))

@@ -117,7 +117,7 @@ def failed(of: Description | Transcript | Track | Nearness, language: str) -> st
 
 def provenance(of: Provenance, language: str) -> str:
     """What a result came from: model, device, seconds, and what else must be said."""
-    facts = [model(of.model), of.device, duration(of.seconds)]
+    facts = [" + ".join(map(model, of.model.split(" + "))), of.device, duration(of.seconds)]
     notes = "".join(f'<li class="mm-note">{escape(translate(line, language))}</li>' for line in of.notes)
     line = escape(" · ".join(fact for fact in facts if fact))
     return f'<p class="mm-from">{line}</p>' + (f'<ul class="mm-notes">{notes}</ul>' if notes else "")

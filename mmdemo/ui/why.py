@@ -1,18 +1,17 @@
-"""Why an answer was given: a fold under each result of a model that can say so, the same in every tab."""
+"""Why an answer was given: a fold under each result, the same in every tab."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from mmdemo import catalog
-from mmdemo.errors import StudioError
-from mmdemo.results import Description, Explanation, Track, Transcript
-from mmdemo.tasks.why import Options, explains
+from mmdemo.results import Description, Explanation, Segment, Track, Transcript
+from mmdemo.tasks import caption, describe, transcribe
+from mmdemo.tasks.why import Options
 from mmdemo.ui import files, parts, why_cards
 from mmdemo.ui.bench import Bench, Context, State, Updates
 from mmdemo.ui.handlers import listen
@@ -21,39 +20,61 @@ from mmdemo.ui.i18n import label, language_of
 
 @dataclass(frozen=True)
 class Item:
-    """One answer that can be explained: its file, how it is called in the list, what was said, and of which stretch."""
+    """One answer that can be explained: its file, how it is called in the list, what was said, and of which stretch.
+
+    `asked`: how it came about, as fields of `tasks.why.Options`: the model, the question, …
+    """
 
     file: Path
     title: str
     answer: str
     start: float = 0.0
     end: float = 0.0
+    asked: Mapping[str, Any] = field(default_factory=dict)
 
 
-def of_description(one: Description, style: str) -> list[Item]:
-    """A picture and its sentence; of alt text, tags and answers of another model the sentence behind them."""
-    said = one.text if style == "sentence" and not one.question else ""
-    return [Item(Path(one.file), Path(one.file).name, said)] if not one.error else []
-
-
-def of_segments(of: Transcript | Track, kind: str) -> list[Item]:
-    """The scenes of a video, or what was said of a recording, with their times."""
-    if of.error:
+def of_description(one: Description, options: describe.Options) -> list[Item]:
+    """A picture and its sentence or answer; of alt text, tags and answers of another model the sentence behind them."""
+    if one.error:
         return []
-    found = [one for one in of.segments if one.kind == kind and one.text.strip()]
+    asked: dict[str, Any] = {
+        "model": options.model, "quantization": options.quantization, "device": options.device,
+    }  # fmt: skip
+    if not one.prompt:  # the model that looked also wrote
+        asked |= {"question": one.question, "style": options.style, "adapter": options.adapter}
+    own = not one.prompt and (one.question or options.style in ("sentence", "paragraph"))
+    return [Item(Path(one.file), Path(one.file).name, one.text if own else "", asked=asked)]
+
+
+def of_transcript(of: Transcript, options: transcribe.Options) -> list[Item]:
+    """What was said in a recording, with its times."""
+    asked = {"model": options.model, "quantization": options.quantization, "device": options.device, "heard": True}
+    return [] if of.error else [_of_segment(of, one, asked) for one in of.segments if one.text.strip()]
+
+
+def of_track(of: Track, options: caption.Options) -> list[Item]:
+    """The scenes of a video and what is said in it, with their times."""
+    scene = {"model": options.model, "quantization": options.quantization, "device": options.device}
+    speech = {"model": options.speech_model, "device": options.device, "heard": True}
     return [
-        Item(Path(of.file), f"{parts.clock(one.start)} {one.text.strip()}", one.text.strip(), one.start, one.end)
-        for one in found
+        _of_segment(of, one, scene if one.kind == "scene" else speech)
+        for one in ([] if of.error else of.segments)
+        if one.text.strip()
     ]
+
+
+def _of_segment(of: Transcript | Track, one: Segment, asked: Mapping[str, Any]) -> Item:
+    text = one.text.strip()
+    return Item(Path(of.file), f"{parts.clock(one.start)} {text}", text, one.start, one.end, asked)
 
 
 class Why:
     """The fold: which answer, its words, and where each looked."""
 
     def __init__(self, context: Context, tab: str) -> None:
-        """Place it here; it shows once there is an answer of a model that can be explained."""
+        """Place it here; it shows once there is an answer."""
         self.context, self.tab = context, tab
-        self.items, self.model = gr.State([]), gr.State("")
+        self.items = gr.State([])
         with gr.Accordion(
             label("why_title"), open=False, visible=False, elem_classes=["mm-fold"], elem_id=f"mm-{tab}-why"
         ) as fold:
@@ -63,7 +84,7 @@ class Why:
             self.bench = Bench(context, f"why_{tab}", lasting=False)
             self.shown = gr.HTML("", elem_classes=["mm-flat"], elem_id=f"mm-{tab}-why-shown")
         self.fold = fold
-        given, outputs = [self.items, self.which, self.model], [self.shown, *self.bench.outputs]
+        given, outputs = [self.items, self.which], [self.shown, *self.bench.outputs]
         self.listeners = [
             listen(fold.expand, self.explain, given, outputs),
             listen(self.which.input, self.explain, given, outputs),
@@ -72,7 +93,7 @@ class Why:
     @property
     def outputs(self) -> list[Any]:
         """The components that `filled` and `hidden` update."""
-        return [self.items, self.model, self.fold, self.which, self.shown, self.bench.status]
+        return [self.items, self.fold, self.which, self.shown, self.bench.status]
 
     def hidden(self) -> Updates:
         """For a request that has only begun."""
@@ -83,25 +104,20 @@ class Why:
             self.bench.status: "",
         }
 
-    def filled(self, items: Sequence[Item], model: str) -> Updates:
-        """For a request that is done: its answers, the first chosen; nothing where the model cannot say why."""
-        try:
-            able = explains(catalog.get(model))
-        except StudioError:  # the model was removed meanwhile
-            able = False
-        if not items or not able:
+    def filled(self, items: Sequence[Item]) -> Updates:
+        """For a request that is done: its answers, the first chosen."""
+        if not items:
             return self.hidden()
         choices = [(item.title, place) for place, item in enumerate(items)]
         return {
             **self.hidden(),
             self.items: list(items),
-            self.model: model,
             self.fold: gr.update(visible=True, open=False),
             self.which: gr.update(choices=choices, value=0, visible=len(items) > 1),
         }
 
-    def explain(self, items: list[Item], which: int | None, model: str, request: gr.Request) -> Iterator[Updates]:
-        """Explain the chosen answer."""
+    def explain(self, items: list[Item], which: int | None, request: gr.Request) -> Iterator[Updates]:
+        """Explain the chosen answer, or say that its model cannot."""
         language = language_of(request)
         if not items:
             return
@@ -109,7 +125,8 @@ class Why:
         found: list[Explanation] = []
 
         def make(run: Any) -> Iterator[Any]:
-            options = Options(model=model, answer=item.answer, start=item.start, end=item.end)
+            options = Options(answer=item.answer, start=item.start, end=item.end, **item.asked)
+            options.checkpoints()  # says so before anything waits
             return self.context.studio.run("why", [item.file], options, run.stop, run.who)
 
         def show(last: bool) -> State:

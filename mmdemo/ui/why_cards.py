@@ -76,7 +76,7 @@ def _where(modality: str, one: Reason, of: Explanation, language: str) -> str:
         return ""
     frame, row, column = np.unravel_index(int(weights.argmax()), weights.shape)
     if modality == "audio":
-        return parts.clock((column + 0.5) / weights.shape[2] * of.sights.seconds)
+        return parts.clock(of.sights.start + (column + 0.5) / weights.shape[2] * of.sights.seconds)
     region = say(f"region_{_third(row, weights.shape[1])}{_third(column, weights.shape[2])}", language)
     if len(weights) > 1 and len(of.sights.times) == len(weights):
         return say("why_frame", language, where=region, time=parts.clock(of.sights.times[frame]))
@@ -96,8 +96,8 @@ def _looked(modality: str, one: Reason, of: Explanation, url: str, language: str
     if modality == "audio" and of.sights.mel is not None:
         alt = say("why_map", language, word=one.text, what=name)
         under, over = heat.spectrogram(of.sights.mel), heat.heat(weights[0], most)
-        end = parts.clock(of.sights.seconds)
-        caption = f"<span>{parts.clock(0)}</span><span>{end}</span>"
+        begin, end = (parts.clock(time) for time in (of.sights.start, of.sights.start + of.sights.seconds))
+        caption = f"<span>{begin}</span><span>{end}</span>"
         return _figure(under, over, alt, caption, "mm-look mm-look-sound")
     if modality != "vision":
         return ""

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmdemo.fusion.pixels import pixels
+from mmdemo.fusion.pixels import colours, pixels
 from mmdemo.fusion.processing import sentence, train_tokenizer
 
 
@@ -37,3 +37,10 @@ def test_pictures_are_squashed_to_the_square_and_normalised() -> None:
     assert batch.shape == (2, 3, 32, 32) and batch.dtype == np.float32
     assert np.allclose(batch[0, 0], 1.0) and np.allclose(batch[0, 2], 2.0)
     assert np.allclose(batch[1, 0], -1.0)
+
+
+def test_pixels_become_colours_again() -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (8, 8, 3), dtype=np.uint8)
+    looks = (0.4, 0.5, 0.6), (0.2, 0.3, 0.4)
+    again = colours(pixels([Image.fromarray(noise)] * 2, 8, *looks), *looks)
+    assert again.dtype == np.uint8 and np.array_equal(again, np.stack([noise] * 2))

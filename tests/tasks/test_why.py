@@ -100,5 +100,15 @@ def test_one_bad_file_of_two_is_a_sentence_and_alone_it_raises(tmp_path: Path) -
 
 
 def test_a_model_that_cannot_say_why_is_refused_before_it_is_loaded(tmp_path: Path) -> None:
-    with pytest.raises(Unsupported, match=r"SmolVLM2 256M.* cannot say why"):
-        results(Reasoner({"vision": 1}), [photo(tmp_path)], model="smolvlm2-256m")
+    with pytest.raises(Unsupported, match=r"EfficientNet-Lite2 cannot say why: the program that runs it"):
+        results(Reasoner({"vision": 1}), [photo(tmp_path)], model="efficientnet-lite2")
+
+
+def test_what_was_asked_goes_with_it_and_what_was_heard_is_heard_alone(tmp_path: Path) -> None:
+    reasoner = Reasoner({"vision": 1, "audio": 30})
+    results(reasoner, [photo(tmp_path)], question="What?", style="tags", adapter="there")
+    assert (reasoner.given[0].text, reasoner.given[0].style, reasoner.given[0].adapter) == ("What?", "tags", "there")
+    clip = video(tmp_path / "a.mp4", sound=4.0)
+    (found,) = results(reasoner, [clip], answer="It says.", heard=True, start=1.0, end=3.0)
+    assert not reasoner.given[1].frames and len(reasoner.given[1].sound) == 32_000
+    assert found.sights.start == 1.0

@@ -13,10 +13,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmdemo.results import Description, Explanation, Provenance, Reason, Segment, Sights, Track
+from mmdemo.results import Description, Explanation, Provenance, Reason, Segment, Sights, Track, Transcript
+from mmdemo.tasks import caption, describe, transcribe
+from mmdemo.tasks.why import Options
 from mmdemo.ui import heat, why_cards
 from mmdemo.ui.tabs.describe import Describe
-from mmdemo.ui.why import of_description, of_segments
+from mmdemo.ui.why import of_description, of_track, of_transcript
 from tests.ui.handling import CHINESE, REQUEST, all_of, placed
 
 FROM = Provenance("starter-describer", "cpu", 0.4)
@@ -69,17 +71,35 @@ def test_what_the_model_saw_is_shown_in_the_readers_language() -> None:
     assert not re.search(r">[^<]*\b(without|picture|frames)\b", html)
 
 
-def test_only_what_a_fusion_model_said_can_be_explained(studio: Any, tmp_path: Path) -> None:
+def test_every_answer_is_explained_as_it_was_asked_for(studio: Any, tmp_path: Path) -> None:
     tab = placed(Describe, studio)
-    (item,) = of_description(Description(str(tmp_path / "a.jpg"), "A dog.", FROM), "sentence")
-    assert item.answer == "A dog."
-    assert tab.why.filled([item], "starter-describer")[tab.why.fold]["visible"] is True
-    assert tab.why.filled([item], "smolvlm2-256m")[tab.why.fold]["visible"] is False
-    assert tab.why.filled([item], "no-such")[tab.why.fold]["visible"] is False
-    (asked,) = of_description(Description("a.jpg", "Two.", FROM, question="How many?"), "sentence")
-    assert asked.answer == "", "what another model answered is not its own"
-    track = Track("a.mp4", (Segment(1, 2, "A dog.", "scene"), Segment(1, 2, "Hello", "speech")), FROM)
-    assert [(one.start, one.end, one.answer) for one in of_segments(track, "scene")] == [(1, 2, "A dog.")]
+    asked = describe.Options(model="smolvlm2-256m", style="paragraph", quantization="bf16", adapter="/a")
+    (item,) = of_description(Description(str(tmp_path / "a.jpg"), "A dog.", FROM), asked)
+    assert item.answer == "A dog." and Options(**item.asked).style == "paragraph"
+    assert item.asked["quantization"] == "bf16" and item.asked["adapter"] == "/a"
+    assert tab.why.filled([item])[tab.why.fold]["visible"] is True
+    assert tab.why.filled([])[tab.why.fold]["visible"] is False
+    (own,) = of_description(Description("a.jpg", "Two.", FROM, question="How many?"), asked)
+    assert own.answer == "Two." and own.asked["question"] == "How many?"
+    (other,) = of_description(Description("a.jpg", "Two.", FROM, question="How many?", prompt="Given"), asked)
+    assert other.answer == "" and "question" not in other.asked, "what another model answered is not its own"
+    (tags,) = of_description(Description("a.jpg", "dog", FROM), describe.Options(style="tags"))
+    assert tags.answer == ""
+    spoken = Segment(1, 2, "Hello", "speech")
+    track = Track("a.mp4", (Segment(1, 2, "A dog.", "scene"), spoken), FROM)
+    scene, speech = of_track(track, caption.Options(model="qwen3-vl-2b", speech_model="whisper-tiny.en"))
+    assert (scene.start, scene.end, scene.answer, scene.asked["model"]) == (1, 2, "A dog.", "qwen3-vl-2b")
+    assert (speech.answer, speech.asked["model"], speech.asked["heard"]) == ("Hello", "whisper-tiny.en", True)
+    (heard,) = of_transcript(Transcript("a.flac", (spoken,), FROM), transcribe.Options())
+    assert (heard.asked["model"], heard.start, heard.end) == ("whisper-base", 1, 2)
+
+
+@pytest.mark.parametrize(("request_", "words"), [(REQUEST, "shows nothing of what is"), (CHINESE, "不公开模型内部")])
+def test_a_model_that_cannot_say_why_says_so_in_a_sentence(studio: Any, request_: Any, words: str) -> None:
+    tab = placed(Describe, studio)
+    (item,) = of_description(Description("a.jpg", "A dog.", FROM), describe.Options(model="efficientnet-lite2"))
+    *_, after = all_of(tab.why.explain([item], 0, request_))
+    assert words in str(after[tab.why.bench.status])
 
 
 @pytest.mark.parametrize("request_", [REQUEST, CHINESE])
@@ -94,7 +114,7 @@ def test_opening_the_fold_explains_the_chosen_answer(studio: Any, tmp_path: Path
     tab = placed(Describe, studio)
     _, shown = all_of(tab.dropped([str(photo), str(photo)], *tab.form.defaults(), REQUEST))
     assert shown[tab.why.fold]["visible"] is True and shown[tab.why.which]["visible"] is True
-    _, after = all_of(tab.why.explain(shown[tab.why.items], 1, shown[tab.why.model], request_))
+    _, after = all_of(tab.why.explain(shown[tab.why.items], 1, request_))
     assert "mm-why-word" in after[tab.why.shown]
     task, files, options = studio.asked[-1]
     assert (task, files) == ("why", [photo])

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 
 from mmdemo.errors import InputError
 from mmdemo.fusion import check, reading
+from mmdemo.fusion.pixels import colours
 from mmdemo.fusion.processing import sentence
 from mmdemo.fusion.sounds import RATE, log_mel
 from mmdemo.results import Sights
@@ -62,7 +62,9 @@ def explain(
         if not features:
             raise InputError("There is nothing here that this model can see, hear or read: give another file.")
         with torch.inference_mode():
-            ids = model.generate(**arguments, max_new_tokens=min(WORDS, room(model.config)), do_sample=False, **search)
+            ids = model.generate(
+                features=features, max_new_tokens=min(WORDS, room(model.config)), do_sample=False, **search
+            )
         said = tokenizer.decode(ids[0], skip_special_tokens=True)
         raw = said if not answer or answer in (sentence(said), said.strip()) else answer
         reasons = fusion_why.reasons(model, tokenizer.backend_tokenizer, features, raw, room(model.config))
@@ -93,14 +95,8 @@ def sights(config: Any, arguments: Mapping[str, Any], one: Given, tokens: Sequen
     """What its encoders were given, as pictures: frames without their normalisation, the sound as log-mel."""
     pictures: tuple[Any, ...] = ()
     if arguments.get("pixel_values") is not None:
-        about = config.vision_config
-        mean, deviation = (
-            np.asarray(getattr(about, name, None) or reading.USUAL, np.float32) for name in ("image_mean", "image_std")
-        )
         values = arguments["pixel_values"][0].float().cpu().numpy()
-        frames = values if values.ndim == 4 else values[None]
-        shown = np.clip((frames.transpose(0, 2, 3, 1) * deviation + mean) * 255, 0, 255).round().astype(np.uint8)
-        pictures = tuple(shown)
+        pictures = tuple(colours(values if values.ndim == 4 else values[None], *reading.scale(config.vision_config)))
     mel, seconds = None, 0.0
     if arguments.get("audio_values") is not None:
         heard = arguments["audio_values"][0].float().cpu().numpy()

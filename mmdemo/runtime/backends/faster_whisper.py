@@ -7,19 +7,20 @@ text that looks wrong after that is heard again the reference way: full window, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mmdemo.errors import WeightsError
-from mmdemo.results import Segment, Word
-from mmdemo.runtime.backends import whisper_text
+from mmdemo.errors import InputError, WeightsError
+from mmdemo.results import Segment, Sights, Word
+from mmdemo.runtime.backends import whisper_text, whisper_why
 from mmdemo.runtime.backends.languages import checked
 from mmdemo.runtime.backends.whisper_jobs import WINDOWS, Job, batches, silent, storage, suspicious, window
 from mmdemo.runtime.base import RATE, Audio, Clip, Heard, Hearing, Load
+from mmdemo.runtime.explaining import Explained, Given
 
 FRAMES = 100
 """Spectrogram frames a second."""
@@ -114,6 +115,7 @@ class FasterWhisperBackend:
             ]
             while jobs:
                 for job in jobs:
+                    hearing.go_on()
                     job.encoded = self._encode(job.clip.samples, job.window)
                 self._settle(jobs, languages, code)
                 jobs = [again for batch in batches(jobs) for again in self._decode(batch, languages, hearing, heard)]
@@ -121,6 +123,30 @@ class FasterWhisperBackend:
                 for clip, segment in sorted(found, key=lambda pair: pair[1].start):
                     language = languages[clip.source]
                     yield Heard(segment, clip.source, language.code, language.probability)
+
+    def needs(self) -> Mapping[str, int]:
+        """The sound of what Whisper hears at once."""
+        return {"audio": WINDOWS[-1]}
+
+    def explain(self, given: Sequence[Given], answer: str) -> Iterator[Explained]:
+        """See `runtime.explaining.Explainer`."""
+        for one in given:
+            if one.sound is None or not len(one.sound):
+                raise InputError("There is no sound to listen to: give a recording.")
+            samples = one.sound[: WINDOWS[-1] * RATE]
+            job, silence = (
+                Job(Clip(sound), 0, window(len(sound) / RATE)) for sound in (samples, np.zeros_like(samples))
+            )
+            for each in (job, silence):
+                each.encoded = self._encode(each.clip.samples, each.window)
+            languages: dict[int, Language] = {}
+            self._settle([job], languages, "" if self._model.model.is_multilingual else "en")
+            heard = [] if answer else self.transcribe([job.clip], Hearing(languages[0].code, beams=5))
+            said = answer or " ".join(found.segment.text for found in heard)
+            tokenizer = self._tokenizer(languages[0].code, Hearing())
+            reasons, tokens = whisper_why.explained(self._model.model, tokenizer, job, silence, said)
+            mel = self._model.feature_extractor(samples)[:, : round(job.seconds * FRAMES)]
+            yield Explained(said, reasons, Sights(mel=mel, seconds=job.seconds, tokens=tuple(tokens)))
 
     def _encode(self, samples: Audio, seconds: int) -> NDArray[Any]:
         """Encoder states of a clip in a window of `seconds`, (seconds · 50, width)."""
@@ -155,6 +181,7 @@ class FasterWhisperBackend:
         heard: list[list[tuple[Clip, Segment]]],
     ) -> list[Job]:
         """Write what was said in clips of one window into `heard`; return what has to be heard again."""
+        hearing.go_on()
         from faster_whisper.transcribe import get_suppressed_tokens
 
         tokenizers = [self._tokenizer(languages[job.clip.source].code, hearing) for job in jobs]

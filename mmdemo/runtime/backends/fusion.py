@@ -69,6 +69,7 @@ class FusionBackend:
             if request.device == "cpu"
             else TorchEngine(folder, encoder_folder, request.device)
         )
+        self._opened: Any = None
         self._prefills = Prefills(self._engine)
         self._labelled = label_names(encoder_folder)
         self._names = Names.of(folder)
@@ -87,6 +88,7 @@ class FusionBackend:
                 decoder += 4 * sum(math.prod(weights.get_slice(name).get_shape()) for name in names)
         encoder, other = encoder_bytes(encoder_folder), WORKING + KEPT
         if request.device == "cpu":
+            other += encoder + decoder  # the same in torch, once an answer is explained
             exported = fusion_graphs.is_there(fusion_graphs.named(folder, encoder_folder))
             other += decoder + (0 if exported else EXPORTING)
         parts = Part("encoder", encoder // 4, encoder), Part("decoder", decoder // 4, decoder)
@@ -131,42 +133,48 @@ class FusionBackend:
         return {"vision": 1}
 
     def explain(self, given: Sequence[Given], answer: str) -> Iterator[Explained]:
-        """See `runtime.explaining.Explainer`. Gradients need torch: on a CPU the model is opened beside the graphs."""
+        """See `runtime.explaining.Explainer`. Gradients need torch: on a CPU the model is opened beside the graphs,
+        the first time."""
         if not all(one.frames for one in given):
             raise InputError("There is no picture to look at: give one.")
         import torch
 
+        from mmdemo.fusion.encoders import positions
         from mmdemo.runtime.backends.checkpoint import use_threads
 
         use_threads(self._threads)
         model = self._model()
         for one in given:
             values = self._pixels(one.frames[:1])
-            classes = self._prefills(values)[0][0]
             said = answer or next(seen.text for seen in self.answer([Ask(one.frames[0])]) if seen.done)
-            sights, pixels = self._sights(values, said), torch.from_numpy(values).to(self.device)
+            with torch.no_grad():
+                grid = model.vision.network.forward_features(torch.from_numpy(values).to(self.device))
+                classes = model.vision.network.forward_head(grid)[0].cpu().numpy()
+            sights = self._sights(values, said)
             if self._names and self._names.unfamiliar(classes[None])[0] and said == self._names.sentence(classes):
                 chosen, phrases = self._names.named(classes)
-                maps, likely = fusion_why.evidence(model.vision, pixels, chosen)
+                maps, likely = fusion_why.evidence(model.vision, grid, chosen)
                 yield Explained(said, fusion_why.of_labels(said, phrases, maps, likely), sights, from_labels=True)
                 continue
-            with torch.no_grad():
-                features = {"vision": model.encoded("vision", pixels)}
+            features = {"vision": positions(grid)}
             yield Explained(said, fusion_why.reasons(model, self._tokenizer, features, said, self._room), sights)
 
     def _model(self) -> Any:
-        """The model in torch."""
+        """The model in torch; it stays until the backend is let go."""
         if isinstance(self._engine, TorchEngine):
             return self._engine.model
-        from mmdemo.fusion.checkpoint import assemble
+        if self._opened is None:
+            from mmdemo.fusion.checkpoint import assemble
 
-        return assemble(*self._folders)
+            self._opened = assemble(*self._folders)
+        return self._opened
 
     def _sights(self, values: NDArray[np.float32], answer: str) -> Sights:
         """What it reads of a picture, and the tokens of its answer."""
-        mean, deviation = (np.asarray(x, np.float32) for x in (self._vision.image_mean, self._vision.image_std))
-        shown = np.clip((values[0].transpose(1, 2, 0) * deviation + mean) * 255, 0, 255).round().astype(np.uint8)
-        return Sights((shown,), tokens=tuple(fusion_why.tokens(self._tokenizer, answer)))
+        from mmdemo.fusion.pixels import colours
+
+        shown = colours(values, self._vision.image_mean, self._vision.image_std)
+        return Sights(tuple(shown), tokens=tuple(fusion_why.tokens(self._tokenizer, answer)))
 
     def _pixels(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
         from mmdemo.fusion.pixels import pixels

@@ -91,7 +91,7 @@ def places(modality: str, config: Any, weights: Floats) -> Floats:
     return np.ascontiguousarray(spread.reshape(-1, rows, columns), dtype=np.float32)
 
 
-def evidence(encoder: Any, pixels: Tensor, chosen: Sequence[int]) -> tuple[list[Floats], list[float]]:
+def evidence(encoder: Any, seen: Tensor, chosen: Sequence[int]) -> tuple[list[Floats], list[float]]:
     """Where in a picture the encoder sees each of the classes, and how likely it finds each.
 
     A place counts by ∇f · f of the logarithm of the class's probability where that is above 0: Grad-CAM
@@ -99,7 +99,7 @@ def evidence(encoder: Any, pixels: Tensor, chosen: Sequence[int]) -> tuple[list[
 
     Args:
         encoder: a `VisionEncoder`.
-        pixels: (1, 3, height, width), as it reads them.
+        seen: (1, channels, rows, columns), its last feature map of a picture.
 
     Returns:
         Maps (1, rows, columns) whose sum is 1, and probabilities.
@@ -107,7 +107,7 @@ def evidence(encoder: Any, pixels: Tensor, chosen: Sequence[int]) -> tuple[list[
     import torch
 
     with torch.inference_mode(False), torch.enable_grad():
-        grid = encoder.network.forward_features(pixels.clone()).detach().requires_grad_()
+        grid = seen.detach().clone().requires_grad_()
         logs = encoder.network.forward_head(grid)[0].log_softmax(-1)
         maps = []
         for index in chosen:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,13 +17,14 @@ from typing import Any
 from PIL import Image
 
 from mmdemo import families
-from mmdemo.errors import UnknownName, Unsupported
-from mmdemo.runtime.backends import checkpoint, generation
+from mmdemo.errors import InputError, UnknownName, Unsupported
+from mmdemo.runtime.backends import checkpoint, generation, image_text_why
 from mmdemo.runtime.backends.adapters import Adapters
 from mmdemo.runtime.backends.prefixes import Prefixes, kept, with_prompts
 from mmdemo.runtime.backends.prompts import PROMPTS, shrunk
 from mmdemo.runtime.base import Ask, Load, Seen
 from mmdemo.runtime.estimates import Estimate
+from mmdemo.runtime.explaining import Explained, Given
 
 PIXELS = {"cuda": 1_600_000, "mps": 1_000_000, "cpu": 640_000}
 """A larger picture is shrunk to so many pixels first: some of these models spend a token on every 32 × 32 of them."""
@@ -114,6 +115,24 @@ class ImageTextBackend:
             **self._options,
         )
         yield from self._prefixes.keeping(texts, begun, seen)
+
+    def needs(self) -> Mapping[str, int]:
+        """One picture."""
+        return {"vision": 1}
+
+    def explain(self, given: Sequence[Given], answer: str) -> Iterator[Explained]:
+        """See `runtime.explaining.Explainer`."""
+        if not all(one.frames for one in given):
+            raise InputError("There is no picture to look at: give one.")
+        checkpoint.use_threads(self._threads)
+        for one in given:
+            ask = Ask(one.frames[0], one.style, one.text, adapter=one.adapter)
+            said = answer or next(seen.text for seen in self.answer([ask]) if seen.done)
+            self.adapt(one.adapter)
+            image = shrunk(one.frames[0], PIXELS[self.device])
+            inputs = self._inputs([image], [self._prompt(one.style, one.text)])
+            reasons, tokens = image_text_why.explained(self._model, self._tokenizer, inputs, said, image)
+            yield Explained(said, reasons, image_text_why.sights(self._processor, inputs, image, tokens))
 
     def adapt(self, folder: str) -> None:
         """See `base.Adaptable`."""

@@ -5,7 +5,7 @@ Of a model that speaks too, only the part that reads and writes (its thinker) is
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from mmdemo.results import Segment
-from mmdemo.runtime.backends import checkpoint, generation, whisper_text
+from mmdemo.runtime.backends import checkpoint, generation, image_text_why, speech_why, whisper_text
 from mmdemo.runtime.backends.image_text import PIXELS, ImageTextBackend
 from mmdemo.runtime.backends.languages import checked
 from mmdemo.runtime.backends.prefixes import with_prompts
@@ -21,6 +21,7 @@ from mmdemo.runtime.backends.prompts import shrunk
 from mmdemo.runtime.backends.speech_seq2seq import AT_ONCE, SHORTEST, TOKENS
 from mmdemo.runtime.base import RATE, Audio, Clip, Heard, Hearing, Load
 from mmdemo.runtime.estimates import Estimate
+from mmdemo.runtime.explaining import Explained, Given
 
 FRAME = 200_000
 """Pixels that a frame of a video is shrunk to."""
@@ -51,10 +52,27 @@ class MultimodalBackend(ImageTextBackend):
         most = AT_ONCE[self.device] if self._tokenizer.pad_token_id is not None else 1
         for begin in range(0, len(clips), most):
             part = clips[begin : begin + most]
-            for clip, text in zip(part, self._heard(part, told), strict=True):
+            for clip, text in zip(part, self._heard(part, told, hearing.left), strict=True):
                 if text and whisper_text.repetitiveness(text) <= whisper_text.TOO_REPETITIVE:
                     end = clip.start + len(clip.samples) / RATE
                     yield Heard(Segment(clip.start, end, text), clip.source, code, 1.0 if code else 0.0)
+
+    def needs(self) -> Mapping[str, int]:
+        """One picture, or the sound of a clip."""
+        return {"vision": 1, "audio": round(self.longest)}
+
+    def explain(self, given: Sequence[Given], answer: str) -> Iterator[Explained]:
+        """See `runtime.explaining.Explainer`: of a picture what it sees there, of a sound alone what it heard."""
+        for one in given:
+            if one.frames:
+                yield from super().explain([one], answer)
+                continue
+            samples, told = speech_why.sound_of(one.sound), asked_to_write(Hearing(), "")
+            said = answer or self._heard([Clip(samples)], told, lambda: False)[0]
+            content = [{"type": "audio", "audio": lengthened(samples)}, {"type": "text", "text": told}]
+            inputs = self._chatted([[{"role": "user", "content": content}]])
+            reasons, tokens = image_text_why.explained(self._model, self._tokenizer, inputs, said, None)
+            yield Explained(said, reasons, speech_why.sights(samples, tokens))
 
     def reply(
         self,
@@ -89,7 +107,7 @@ class MultimodalBackend(ImageTextBackend):
         with closing(running):
             yield from (piece for _, piece in running)
 
-    def _heard(self, clips: Sequence[Clip], told: str) -> list[str]:
+    def _heard(self, clips: Sequence[Clip], told: str, left: Callable[[], bool]) -> list[str]:
         """What was said in each clip."""
         chats = [
             [
@@ -112,6 +130,7 @@ class MultimodalBackend(ImageTextBackend):
             len(clips),
             threads=self._threads,
             max_new_tokens=max(8, int(TOKENS * longest)),
+            left=[left] * len(clips),
             **self._options,
         )
         with closing(running):

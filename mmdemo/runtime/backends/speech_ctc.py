@@ -6,7 +6,7 @@ letter, a blank stands between two that are said twice. The frames of its letter
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -15,13 +15,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mmdemo.errors import Unsupported
-from mmdemo.results import Segment, Word
-from mmdemo.runtime.backends import checkpoint
+from mmdemo.errors import InputError, Unsupported
+from mmdemo.results import Reason, Segment, Word
+from mmdemo.runtime.backends import checkpoint, speech_why
 from mmdemo.runtime.backends.languages import checked
 from mmdemo.runtime.backends.speech_seq2seq import AT_ONCE, SHORTEST, dtype_for
 from mmdemo.runtime.base import RATE, Clip, Heard, Hearing, Load
 from mmdemo.runtime.estimates import Estimate
+from mmdemo.runtime.explaining import Explained, Given
 
 SPACE = "▁"
 """What a word begins with, in a vocabulary of pieces of words."""
@@ -112,6 +113,38 @@ class SpeechCTCBackend:
                     segment = Segment(words[0].start, words[-1].end, text, words=tuple(words) if hearing.words else ())
                     yield Heard(segment, clip.source, language, 1.0 if language else 0.0)
 
+    def needs(self) -> Mapping[str, int]:
+        """The sound of a clip."""
+        return {"audio": round(self.longest)}
+
+    def explain(self, given: Sequence[Given], answer: str) -> Iterator[Explained]:
+        """See `runtime.explaining.Explainer`. Each frame names its letter: these frames are the reason for it.
+
+        Raises:
+            InputError: there is no sound, or another text than what is heard: there are no frames for that.
+        """
+        checkpoint.use_threads(self._threads)
+        for one in given:
+            samples = speech_why.sound_of(one.sound)
+            chances = self._frames([Clip(samples)])[0][0]
+            quiet = self._frames([Clip(np.zeros_like(samples))])[0][0]
+            reasons, tokens = [], []
+            for word in self._spelled(letters(chances, self._tokens, self._blank)):
+                looked = np.zeros((1, 1, len(chances)), np.float32)
+                looked[0, 0, word[0].start : word[-1].end] = 1 / (word[-1].end - word[0].start)
+                numbers = [self._tokens.index(letter.token) for letter in word]
+                blank = [
+                    float(quiet[letter.start : letter.end, number].mean())
+                    for letter, number in zip(word, numbers, strict=True)
+                ]
+                text, likely = self._word(word, 0.0, 1.0).text, float(np.mean([one.probability for one in word]))
+                reasons.append(Reason(text, likely, {"audio": looked}, {"audio": float(np.mean(blank))}))
+                tokens += [letter.token for letter in word]
+            said = " ".join(reason.text for reason in reasons)
+            if not said or (answer and answer.split() != said.split()):
+                raise InputError("This model hears something else here: only what it hears itself is explained.")
+            yield Explained(said, tuple(reasons), speech_why.sights(samples, tokens))
+
     @property
     def _blank(self) -> int:
         """The token between two letters."""
@@ -142,18 +175,23 @@ class SpeechCTCBackend:
 
     def _words(self, found: Iterable[Letter], begin: float, second: float) -> Iterator[Word]:
         """The words of a clip that begins at `begin`; its frames have `second` seconds each."""
+        for word in self._spelled(found):
+            yield self._word(word, begin, second)
+
+    def _spelled(self, found: Iterable[Letter]) -> Iterator[list[Letter]]:
+        """The letters of each word."""
         word: list[Letter] = []
         for letter in found:
             if letter.token in self._unspoken:
                 continue
             between = letter.token == self._delimiter or letter.token.startswith((SPACE, " "))
             if between and word:
-                yield self._word(word, begin, second)
+                yield word
                 word = []
             if letter.token != self._delimiter and letter.token.strip(f"{SPACE} "):
                 word.append(letter)
         if word:
-            yield self._word(word, begin, second)
+            yield word
 
     def _word(self, word: Sequence[Letter], begin: float, second: float) -> Word:
         text = "".join(letter.token for letter in word).replace(SPACE, " ").strip()

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
 from mmdemo.results import Segment, Word
-from mmdemo.runtime.backends import checkpoint, quantized, whisper_text
+from mmdemo.runtime.backends import checkpoint, generation, quantized, speech_why, whisper_text
 from mmdemo.runtime.backends.languages import checked
 from mmdemo.runtime.base import RATE, Clip, Heard, Hearing, Load
 from mmdemo.runtime.estimates import Estimate
+from mmdemo.runtime.explaining import Explained, Given
 
 AT_ONCE = {"cpu": 4, "cuda": 16, "mps": 8}
 """Clips decoded together."""
@@ -88,6 +89,34 @@ class SpeechSeq2SeqBackend:
                 for segment in segments:
                     yield Heard(segment, clip.source, language, probability)
 
+    def needs(self) -> Mapping[str, int]:
+        """The sound of a clip."""
+        return {"audio": round(self.longest)}
+
+    def explain(self, given: Sequence[Given], answer: str) -> Iterator[Explained]:
+        """See `runtime.explaining.Explainer`."""
+        checkpoint.use_threads(self._threads)
+        for one in given:
+            samples = speech_why.sound_of(one.sound)
+            heard = [] if answer else list(self.transcribe([Clip(samples)], Hearing()))
+            said = answer or " ".join(found.segment.text for found in heard)
+            padding = {} if self._whisper else {"padding": True}
+            inputs, silence = (self._inputs([Clip(part)], **padding) for part in (samples, np.zeros_like(samples)))
+            prompt, found = [self._model.generation_config.decoder_start_token_id], dict[int, tuple[str, float]]()
+            if getattr(self._model.generation_config, "is_multilingual", False):
+                with torch.inference_mode():
+                    self._settle([Clip(samples)], inputs["input_features"], "", found)
+                settings = self._model.generation_config
+                prompt += [settings.lang_to_id[f"<|{found[0][0]}|>"], settings.task_to_id["transcribe"]]
+            if self._whisper:
+                prompt.append(self._model.generation_config.no_timestamps_token_id)
+            share = len(samples) / RATE / (self.longest if self._whisper else max(SHORTEST, len(samples) / RATE))
+            reasons, tokens = speech_why.explained(
+                self._model, self._processor.tokenizer, (inputs, silence), prompt,
+                f" {said.strip()}" if self._whisper else said, share,
+            )  # fmt: skip
+            yield Explained(said, reasons, speech_why.sights(samples, tokens))
+
     def _languages(self) -> list[str]:
         """The codes the model can hear."""
         names = getattr(self._model.generation_config, "lang_to_id", None) or {}
@@ -114,7 +143,10 @@ class SpeechSeq2SeqBackend:
         seconds = [len(clip.samples) / RATE for clip in clips]
         inputs = self._inputs(clips, padding=True)
         limit = max(8, int(TOKENS * max(seconds)))
-        tokens = self._model.generate(**inputs, num_beams=hearing.beams, do_sample=False, max_new_tokens=limit)
+        tokens = self._model.generate(
+            **inputs, num_beams=hearing.beams, do_sample=False, max_new_tokens=limit,
+            stopping_criteria=[generation.unless([hearing.left])],
+        )  # fmt: skip
         texts = [text.strip() for text in self._processor.batch_decode(tokens, skip_special_tokens=True)]
         return [
             [Segment(clip.start, clip.start + length, text)]
@@ -143,6 +175,7 @@ class SpeechSeq2SeqBackend:
             **inputs,
             **more,
             num_beams=hearing.beams,
+            stopping_criteria=[generation.unless([hearing.left])],
             return_timestamps=True,
             return_segments=True,
             return_token_timestamps=hearing.words,

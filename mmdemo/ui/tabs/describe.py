@@ -11,6 +11,7 @@ import gradio as gr
 
 from mmdemo import catalog
 from mmdemo.results import Description
+from mmdemo.tasks.describe import Options
 from mmdemo.ui import files, keep, parts, why
 from mmdemo.ui.bench import Bench, Context, State, Updates
 from mmdemo.ui.form import Form
@@ -27,8 +28,7 @@ class Work:
     """One request: its pictures and what was said of them so far."""
 
     paths: list[Path]
-    model: str = ""
-    style: str = "sentence"
+    options: Options = field(default_factory=Options)
     found: dict[str, Description] = field(default_factory=dict)
     pictures: dict[str, str] = field(default_factory=dict)
 
@@ -145,7 +145,7 @@ class Describe:
 
         def make(run: Any) -> Iterator[Any]:
             options = replace(self.form.read(chosen), question=question)
-            work.model, work.style = options.model, options.style
+            work.options = options
             return self.context.studio.run("describe", work.paths, options, run.stop, run.who)
 
         def fold(one: Description) -> None:
@@ -161,8 +161,8 @@ class Describe:
         if last:
             prompt = next((one.prompt for one in done if one.prompt), "")
             updates |= {self.prompt_fold: gr.update(visible=bool(prompt)), self.prompt: prompt}
-            asked = [item for one in done for item in why.of_description(one, work.style)]
-            updates |= self.why.filled(asked, work.model)
+            asked = [item for one in done for item in why.of_description(one, work.options)]
+            updates |= self.why.filled(asked)
             updates |= self.keep.filled([item for one in done for item in keep.of_description(one)])
             name = "descriptions" if many else work.paths[0].stem
             for button, ending, text in ((self.json, "json", files.as_json), (self.csv, "csv", files.as_csv)):

@@ -10,6 +10,7 @@ from typing import Any
 import gradio as gr
 
 from mmdemo.results import Transcript
+from mmdemo.tasks.transcribe import Options
 from mmdemo.ui import downloads, files, keep, parts, timeline, why
 from mmdemo.ui.bench import Bench, Context, State, Updates
 from mmdemo.ui.form import Form
@@ -25,7 +26,7 @@ class Work:
     """One request: its recordings and what was heard in them so far."""
 
     paths: list[Path]
-    model: str = ""
+    options: Options = field(default_factory=Options)
     found: dict[str, Transcript] = field(default_factory=dict)
 
 
@@ -103,7 +104,7 @@ class Speech:
 
         def make(run: Any) -> Iterator[Any]:
             options = self.form.read(chosen)
-            work.model = options.model
+            work.options = options
             return self.context.studio.run("transcribe", paths, options, run.stop, run.who)
 
         def fold(one: Transcript) -> None:
@@ -125,8 +126,8 @@ class Speech:
             updates |= downloads.several(self.downloads, [(path.stem, one) for path, one in whole])
         if last:
             many = len(work.paths) > 1
-            said = [item for _, one in whole for item in why.of_segments(one, "speech")]
-            updates |= self.why.filled(said, work.model)
+            said = [item for _, one in whole for item in why.of_transcript(one, work.options)]
+            updates |= self.why.filled(said)
             updates |= self.keep.filled([item for _, one in whole for item in keep.of_segments(one, many)])
         heard = sum(1.0 if one.done else one.progress for _, one in there)
         if len(work.paths) > 1:

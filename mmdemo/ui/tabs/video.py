@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import gradio as gr
 from mmdemo.errors import InputError
 from mmdemo.results import Track
 from mmdemo.runtime.sources.base import Progress
+from mmdemo.tasks.caption import Options
 from mmdemo.ui import downloads, files, keep, parts, timeline, why
 from mmdemo.ui.bench import Bench, Context, State, Updates
 from mmdemo.ui.form import Form
@@ -38,7 +39,7 @@ class Work:
 
     path: Path
     url: str = ""
-    model: str = ""
+    options: Options = field(default_factory=Options)
     track: Track | None = None
 
 
@@ -125,7 +126,7 @@ class Video:
 
         def make(run: Any) -> Iterator[Any]:
             options = self.form.read(chosen)
-            work.model = options.model
+            work.options = options
             return self.context.studio.run("caption", [path], options, run.stop, run.who)
 
         def fold(track: Track) -> None:
@@ -159,7 +160,7 @@ class Video:
         if last and track.segments:
             updates |= downloads.filled(self.downloads, track, work.path.stem)
             updates |= self.keep.filled(keep.of_segments(track) if track.done else [])
-            updates |= self.why.filled(why.of_segments(track, "scene") if track.done else [], work.model)
+            updates |= self.why.filled(why.of_track(track, work.options) if track.done else [])
             updates |= {self.track: track, self.burn: gr.update(visible=True)}
             if work.url:
                 vtt = downloads.text(track, "vtt")

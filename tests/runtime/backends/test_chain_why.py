@@ -63,6 +63,15 @@ def test_what_it_says_now_and_what_it_is_said_to_have_said_are_explained(monkeyp
     assert set(again.reasons[0].without) == {"vision", "audio", "text"}
 
 
+def test_what_it_is_given_is_encoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = model_of(config())
+    read: list[str] = []
+    original = model.encoded
+    monkeypatch.setattr(model, "encoded", lambda name, *given: read.append(name) or original(name, *given))
+    list(chain_why.explain(model, TOKENIZER, [(given(), arguments())], "a dog", {}, 1))
+    assert read == ["vision", "audio", "text"]
+
+
 def test_it_shows_frames_as_they_were_before_they_were_normalised_and_the_sound() -> None:
     (found,) = chain_why.explain(model_of(config()), TOKENIZER, [(given(), arguments())], "a dog", {}, 1)
     assert [picture.shape for picture in found.sights.pictures] == [(32, 32, 3)] * 3

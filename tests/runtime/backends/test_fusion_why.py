@@ -105,6 +105,17 @@ def test_a_sentence_made_of_labels_is_explained_by_its_labels(backend) -> None:
 
 
 @pytest.mark.weights
+def test_its_model_is_opened_once_and_reads_a_picture_once(backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    list(backend.explain([picture("astronaut")], "A man."))
+    model = backend._model()
+    read: list[int] = []
+    original = model.vision.network.forward_features
+    monkeypatch.setattr(model.vision.network, "forward_features", lambda x: read.append(len(x)) or original(x))
+    list(backend.explain([picture("astronaut"), picture("tripod")], "A man smiles."))
+    assert backend._model() is model and read == [1, 1]
+
+
+@pytest.mark.weights
 def test_without_a_picture_there_is_nothing_to_explain(backend) -> None:
     with pytest.raises(InputError, match="no picture"):
         list(backend.explain([Given()], "A dog."))
