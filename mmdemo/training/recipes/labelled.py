@@ -65,7 +65,7 @@ class Labelled(Recipe):
                 f"Every row has the label {next(iter(count), '')!r}: a classifier needs rows of two labels or more."
             )
         self.labels = tuple(sorted(count))
-        self.baseline = count.most_common(1)[0][0]
+        self.baseline = self.baseline or count.most_common(1)[0][0]
         if self.options.class_weights:
             each = torch.tensor([1.0 / count[label] for label in self.labels])
             self.weight = (each * len(found) / len(self.labels)).to(self.given.device)
