@@ -136,7 +136,7 @@ def main() -> int:
                     viewport={"width": shot.width, "height": shot.height}, color_scheme=shot.scheme, locale=shot.locale
                 )
                 page.goto(address)
-                page.locator("#mm-header .mm-fact").first.wait_for()
+                page.locator("#mm-header .mm-fact").first.wait_for(timeout=LONG)
                 act(page, shot)
                 page.evaluate("window.scrollTo(0, 0)")
                 path = save(page.screenshot(), shot, chosen.out)

@@ -117,6 +117,7 @@ class Aligned:
         """Write what was learned, in float16, and which encoders it belongs to; they have sources of their own."""
         config = deepcopy(self.model.config)
         config.encoders = {side: encoders.fingerprint(getattr(self.model, side)) for side in ("media", "text")}
+        config.media_config._name_or_path = config.text_config._name_or_path = ""  # a place on this machine
         config.save_pretrained(folder)
         own = {name: tensor for name, tensor in self.model.state_dict().items() if not name.startswith(ENCODERS)}
         save_file({name: tensor.half() for name, tensor in own.items()}, folder / "model.safetensors", {"format": "pt"})

@@ -12,8 +12,9 @@ from mmdemo.options import build, option
 from mmdemo.training.recipes import RECIPES
 
 RUN_FILE = "run.json"
-METHODS = ("auto", "lora", "qlora", "full", "head")
-"""Low-rank adapters (arXiv:2106.09685), the same on 4-bit weights (arXiv:2305.14314), all weights, only the head."""
+METHODS = ("auto", "lora", "qlora", "full", "head", "svm")
+"""Low-rank adapters (arXiv:2106.09685), the same on 4-bit weights (arXiv:2305.14314), all weights, only the head,
+and an SVM in its place."""
 SCHEDULES = ("cosine", "linear", "constant")
 
 
@@ -28,7 +29,13 @@ class TrainOptions:
         "", "Other data", "A data set of another kind, never learned from: scored before and after, so that forgetting "
         "shows.",
     )  # fmt: skip
-    method: str = option("auto", "Method", "Adapters, all weights, or the head alone.", choices=METHODS, advanced=False)
+    method: str = option(
+        "auto",
+        "Method",
+        "Adapters, all weights, or the head alone, learned or an SVM.",
+        choices=METHODS,
+        advanced=False,
+    )
     epochs: int = option(0, "Epochs", "Times through the data; 0: by the size of the data.", minimum=0, maximum=1000)
     minutes: float = option(
         0.0, "Minutes", "Learn as well as possible in so long; 0: no limit.", minimum=0, maximum=10_000, advanced=False,

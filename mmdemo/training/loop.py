@@ -111,8 +111,9 @@ class Loop:
                 saved = time.monotonic()
             if stop and not last:
                 raise Stopped
-        if self.evaluate and state.step < self.plan.steps and state.step % self.plan.evaluate_every:
-            self._evaluate(state, model)  # it ended early: the last weights count too
+        early = state.step < self.plan.steps and state.step % self.plan.evaluate_every
+        if self.evaluate and (early or not self.plan.steps):
+            self._evaluate(state, model)  # the last weights count too, and those that were fitted before
         self._save(state, model, optimizer)
         checkpoints.load_best(self.folder, state, model)
         model.eval()

@@ -86,7 +86,7 @@ def decide(
     spent: float,
     note: Callable[[str], None],
 ) -> Plan:
-    """Try a step and decide.
+    """Try a step and decide; a recipe that is fitted already takes none.
 
     Args:
         spent: seconds that have gone, and will go, for all but learning.
@@ -94,6 +94,12 @@ def decide(
     Raises:
         DoesNotFit: not even the longest row fits into memory.
     """
+    if recipe.fitted:
+        note(f"It was fitted to all {len(rows)} rows at once: there are no steps to take.")
+        return Plan(
+            steps=0, per_epoch=1, rows=len(rows), batch=len(rows), learning_rate=0.0, schedule=options.schedule,
+            warmup=0, weight_decay=0.0, seed=options.seed, evaluate_every=1, checkpoint_every=0,
+        )  # fmt: skip
     wanted = options.batch * max(1, options.accumulate) * processes if options.batch else recipe.step_rows
     if options.accumulate and not options.batch:
         wanted = recipe.step_rows * options.accumulate

@@ -121,11 +121,13 @@ def _text(value: Any) -> str:
 def offered(options: TrainOptions, kind: type[Recipe], rows: int) -> tuple[Range, ...]:
     """What is searched for if nobody says: fields that matter to the task and the method, around their usual values.
 
-    A field that the options set themselves stays as it is.
+    A field that the options set themselves stays as it is. Nothing matters to what is fitted at once.
 
     Args:
         rows: to learn from.
     """
+    if not kind.methods[options.method]:
+        return ()
     usual = _usual(options, kind, rows)
     rate, epochs, batch = usual["learning_rate"], usual["epochs"], usual["batch"]
     most = max(1, min(2 * batch, rows))

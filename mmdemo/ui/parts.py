@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
+from pathlib import Path
 from urllib.parse import quote
 
-from mmdemo import catalog, folders
-from mmdemo.errors import StudioError
+from mmdemo import folders
 from mmdemo.results import Description, Label, Nearness, Provenance, Track, Transcript
 from mmdemo.runtime.sources.base import Progress
 from mmdemo.ui.i18n import say
@@ -117,18 +117,15 @@ def failed(of: Description | Transcript | Track | Nearness, language: str) -> st
 
 def provenance(of: Provenance, language: str) -> str:
     """What a result came from: model, device, seconds, and what else must be said."""
-    facts = [" + ".join(map(_called, of.model.split(" + "))), of.device, duration(of.seconds)]
+    facts = [" + ".join(map(model, of.model.split(" + "))), of.device, duration(of.seconds)]
     notes = "".join(f'<li class="mm-note">{escape(translate(line, language))}</li>' for line in of.notes)
     line = escape(" · ".join(fact for fact in facts if fact))
     return f'<p class="mm-from">{line}</p>' + (f'<ul class="mm-notes">{notes}</ul>' if notes else "")
 
 
-def _called(key: str) -> str:
-    """A model that is a folder by its title: its path says nothing to who reads."""
-    try:
-        return catalog.get(key).title if key.startswith(folders.PREFIX) else key
-    except StudioError:  # it was removed meanwhile
-        return key
+def model(key: str) -> str:
+    """What people read of a model that answered: of a folder its name, or what was tuned on what, and no path."""
+    return folders.title_of(Path(key.removeprefix(folders.PREFIX))) if key.startswith(folders.PREFIX) else key
 
 
 def copy_row(text: str, language: str, ready: bool, name: str = "") -> str:

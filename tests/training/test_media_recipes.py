@@ -138,12 +138,15 @@ def test_sounds_are_told_apart_by_a_head_on_whispers_encoder(tmp_path: Path, set
 
 
 @pytest.mark.weights
-def test_pictures_are_told_apart_by_a_head_on_the_starters_eye(tmp_path: Path) -> None:
+@pytest.mark.parametrize("method", ["head", "svm"])
+def test_pictures_are_told_apart_by_a_head_on_the_starters_eye(tmp_path: Path, method: str) -> None:
     data = tmp_path / "data"
     data.mkdir()
     rows = [{"file_name": row["file_name"], "label": row["text"].split()[1]} for row in squares(data, 20)]
     toys.table(data / "metadata.jsonl", rows)
-    folder = toys.a_run(tmp_path / "run", task="image-classification", data=str(data), epochs=20, validation=0.2)
+    folder = toys.a_run(
+        tmp_path / "run", task="image-classification", data=str(data), method=method, epochs=20, validation=0.2
+    )
     assert run(folder, Settings.load()) == 0
     assert report_of(folder)["after"]["metrics"]["accuracy"] == 1
 

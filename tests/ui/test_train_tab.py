@@ -157,7 +157,7 @@ def test_the_report_says_worse_and_cannot_tell_and_escapes_what_people_wrote(stu
     html = reports.html(REPORT, studio.settings, "en")
     assert "row &lt;2&gt;" in html and "-0.500 … -0.300" in html and "/gone" not in html
     open_ = reports.html({**REPORT, "verdict": "can't tell yet: 9 rows"}, studio.settings, "zh")
-    assert "尚不能判断：9 行" in open_
+    assert "尚不能判断：9 行" in open_ and "a.csv 第 &lt;2&gt; 行" in open_
     assert "▼" in reports.verdict({**REPORT, "verdict": "worse"}, "en")
     assert reports.html({}, studio.settings, "en") == "" and reports.read(Path("/nowhere")) == {}
     table = reports.html({**REPORT, "report": "precision <b>", "labels": ["a", "b"], "confusion": [[3, 1], [0, 5]]},

@@ -60,6 +60,7 @@ def test_a_text_is_classified_in_the_panel_and_by_the_endpoint(studio: Studio, t
         _, shown = all_of(panel.read(job.id, f"anna {word} the <b>sea</b>", REQUEST))
         said = shown[panel.result]
         assert said.index(word) < said.index(other) and "mm-labels" in said and "<b>" not in said
+        assert "rows · text-classification" in said and "folder:" not in said, "a name, and no path"
     _, shown = all_of(panel.read(job.id, "  ", REQUEST))
     assert "There is nothing to classify" in shown[panel.bench.status] and panel.result not in shown
     assert tab.view.trying.fresh()[panel.result] == ""

@@ -68,7 +68,7 @@ class MultimodalBackend(ImageTextBackend):
                 yield from super().explain([one], answer)
                 continue
             samples, told = speech_why.sound_of(one.sound), asked_to_write(Hearing(), "")
-            said = answer or self._heard([Clip(samples)], told)[0]
+            said = answer or self._heard([Clip(samples)], told, lambda: False)[0]
             content = [{"type": "audio", "audio": lengthened(samples)}, {"type": "text", "text": told}]
             inputs = self._chatted([[{"role": "user", "content": content}]])
             reasons, tokens = image_text_why.explained(self._model, self._tokenizer, inputs, said, None)

@@ -1,4 +1,4 @@
-"""Audio classification: commands, digits, speakers. A head on what Whisper's frozen encoder hears."""
+"""Audio classification: commands, digits, speakers. A head, stepped or an SVM, on what Whisper's frozen ear hears."""
 
 from __future__ import annotations
 
@@ -26,17 +26,20 @@ class AudioClassification(Labelled):
     """A `WhisperForAudioClassification`: encoder → projector → mean over the places → classifier."""
 
     starter = "whisper-base"
-    methods = {"head": 2e-3}  # noqa: RUF012  # read only
+    methods = {"head": 2e-3, "svm": 0.0}  # noqa: RUF012  # read only
     epochs = 20
     drops = False
 
     def __init__(self, given: Given) -> None:
         super().__init__(given)
         torchvision_ops.prepare()
-        from transformers import AutoFeatureExtractor, WhisperForAudioClassification
+        from transformers import AutoConfig, AutoFeatureExtractor, WhisperForAudioClassification
 
         self.processor: Any = models.processor(AutoFeatureExtractor, given.base)
         named = self.decide_labels([row.label for row in given.rows], "ForAudioClassification")
+        if given.learning and self.fitted:  # there each class has a place of the projector's to itself
+            config: Any = models.processor(AutoConfig, given.base)
+            named["classifier_proj_size"] = max(config.classifier_proj_size, len(self.labels))
         self.whole: Any = models.opened(WhisperForAudioClassification, given.base, **named).to(given.device)
         self.whole.encoder.requires_grad_(False)
         self.model = nn.ModuleDict({"projector": self.whole.projector, "classifier": self.whole.classifier})
@@ -55,7 +58,7 @@ class AudioClassification(Labelled):
         return 1
 
     def prepare(self, rows: Sequence[Row], progress: Callable[[int, int], None]) -> None:
-        """Listen to every recording once; then learn how what was heard spreads.
+        """Listen to every recording once; then learn how what was heard spreads, and fit an SVM to it.
 
         A word of half a second hardly moves a mean over thirty: what is learned from is standardised.
         """
@@ -63,6 +66,18 @@ class AudioClassification(Labelled):
         if self.given.learning:
             all_of_them = torch.from_numpy(np.stack(list(self.features.many(self.given.rows))))
             self.shift, self.scale = all_of_them.mean(0), all_of_them.std(0).clamp_min(1e-8)
+            if self.fitted:
+                self._fit((all_of_them - self.shift) / self.scale)
+
+    @torch.no_grad()
+    def _fit(self, features: Tensor) -> None:
+        """Hyperplanes over standardised features, (rows, width), as the projector; the classifier hands them on."""
+        projector, classifier = self.whole.projector, self.whole.classifier
+        weights, bias = self.hyperplanes(features.numpy())
+        projector.weight.zero_()[: len(weights)] = weights
+        projector.bias.zero_()
+        classifier.weight.copy_(torch.eye(*classifier.weight.shape))
+        classifier.bias.copy_(bias)
 
     @torch.inference_mode()
     def _encoded(self, rows: Sequence[Row]) -> NDArray[np.float32]:

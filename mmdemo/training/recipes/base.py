@@ -56,7 +56,8 @@ class Recipe(ABC):
     Attributes:
         starter: the key of the model that is used if none is named.
         metric: the name of the score that decides which weights are kept; `lower` if less of it is better.
-        methods: how it can be trained, and the learning rate that suits each; the first is what `auto` means.
+        methods: how it can be trained, and the learning rate that suits each; the first is what `auto` means. A rate of
+            0 is that of what is fitted at once, in `prepare`, and takes no steps.
         step_rows: rows of one step, if the user does not say.
         epochs: times through the data, likewise, for a thousand rows; fewer rows are seen more often.
         drops: whether dropout does anything here.
@@ -87,6 +88,11 @@ class Recipe(ABC):
     def usual(model: Path) -> str:
         """The method that `auto` means for the checkpoint in a folder; empty: the first of `methods`."""
         return ""
+
+    @property
+    def fitted(self) -> bool:
+        """Whether `prepare` leaves nothing to learn by steps."""
+        return self.methods.get(self.options.method) == 0
 
     def prepare(self, rows: Sequence[Row], progress: Callable[[int, int], None]) -> None:  # noqa: B027
         """Compute once what frozen parts make of the rows; `progress` is told how many are done, of how many.

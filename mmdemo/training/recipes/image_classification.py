@@ -1,4 +1,4 @@
-"""Image classification: a linear head on what a frozen network sees (arXiv:1406.2199, 4.1, as features)."""
+"""Image classification: a linear head on what a frozen network sees, stepped or an SVM (arXiv:1403.6382)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class ImageClassification(Labelled):
     """EfficientNet-Lite2, or a classifier that came of it: a `TimmWrapperForImageClassification`."""
 
     starter = "efficientnet-lite2"
-    methods = {"head": 1e-2}  # noqa: RUF012  # read only
+    methods = {"head": 1e-2, "svm": 0.0}  # noqa: RUF012  # read only
     step_rows = 64
     epochs = 20
     drops = False
@@ -79,8 +79,13 @@ class ImageClassification(Labelled):
         return 1
 
     def prepare(self, rows: Sequence[Row], progress: Callable[[int, int], None]) -> None:
-        """Look at every picture once."""
+        """Look at every picture once; an SVM is fitted then, whose hyperplanes are the head."""
         self.features.prepare(rows, progress)
+        if self.given.learning and self.fitted:
+            weights, bias = self.hyperplanes(np.stack(list(self.features.many(self.given.rows))))
+            with torch.no_grad():
+                self.model.weight.copy_(weights)
+                self.model.bias.copy_(bias)
 
     @torch.inference_mode()
     def _encoded(self, rows: Sequence[Row]) -> NDArray[np.float32]:

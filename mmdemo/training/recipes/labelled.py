@@ -7,11 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mmdemo.datasets.rows import Row
 from mmdemo.errors import InputError
+from mmdemo.fusion import svm
 from mmdemo.training import metrics, models
 from mmdemo.training.recipes.base import Batch, Given, Recipe, cross_entropy
 
@@ -65,7 +68,13 @@ class Labelled(Recipe):
                 f"Every row has the label {next(iter(count), '')!r}: a classifier needs rows of two labels or more."
             )
         self.labels = tuple(sorted(count))
-        self.baseline = count.most_common(1)[0][0]
+        alone = [label for label in self.labels if count[label] == 1]
+        if alone:
+            self.given.note(
+                f"{len(alone)} labels have one row each to learn from, such as {alone[0]!r}: give them more, or leave "
+                "them out."
+            )
+        self.baseline = self.baseline or count.most_common(1)[0][0]
         if self.options.class_weights:
             each = torch.tensor([1.0 / count[label] for label in self.labels])
             self.weight = (each * len(found) / len(self.labels)).to(self.given.device)
@@ -74,6 +83,25 @@ class Labelled(Recipe):
     def place(self, label: str) -> int:
         """The number of a label; one that was not there to learn counts for nothing."""
         return self._places.get(label, -100)
+
+    def hyperplanes(self, features: NDArray[Any]) -> tuple[Tensor, Tensor]:
+        """A linear SVM over what a frozen encoder made of the rows to learn from: see `svm.fit`.
+
+        Args:
+            features: (rows, channels).
+
+        Raises:
+            InputError: some are no numbers; names the rows.
+        """
+        rows = self.given.rows
+        odd = [row.origin for row, fine in zip(rows, np.isfinite(features).all(1), strict=True) if not fine]
+        if odd:
+            raise InputError(
+                f"What the encoder makes of some rows is no number ({'; '.join(odd[:3])}): leave them out."
+            )
+        numbers = np.array([self.place(row.label) for row in rows])
+        weights, bias = svm.fit(features, numbers, self.options.class_weights)
+        return torch.from_numpy(weights).to(self.given.device), torch.from_numpy(bias).to(self.given.device)
 
     @property
     def _places(self) -> dict[str, int]:

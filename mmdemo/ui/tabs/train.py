@@ -28,6 +28,8 @@ from mmdemo.ui.trials_view import TrialsView
 BASES: dict[str, tuple[str, ...]] = {
     "text-classification": ("embed", "talk", "classify-text"),
     "token-classification": ("embed", "talk", "classify-text"),
+    "image-text-classification": ("embed", "classify-image-text"),
+    "image-text-token-classification": ("embed", "classify-image-text"),
     "automatic-speech-recognition": ("transcribe",),
     "image-to-text": ("describe",),
     "image-text-to-text": ("describe",),

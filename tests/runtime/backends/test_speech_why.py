@@ -68,6 +68,10 @@ def test_each_word_says_when_in_the_sound_it_was_heard(folders: dict[str, str], 
         assert 0 < reason.probability <= 1 and 0 <= reason.without["audio"] <= 1
     assert found.sights.mel is not None and found.sights.mel.shape == (80, 200) and found.sights.seconds == 2.0
     assert found.sights.tokens
+    heard = " ".join(one.segment.text for one in backend.transcribe([Clip(noise(2.0))], Hearing())).strip()
+    if heard:
+        (now,) = backend.explain([Given(sound=noise(2.0))], "")
+        assert now.answer == heard, "without an answer, what it says now"
     with pytest.raises(InputError, match="no sound"):
         list(backend.explain([Given()], said))
 
