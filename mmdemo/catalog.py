@@ -240,7 +240,7 @@ ROWS = (
         parameters=0.43,
         files=(
             ModelFile("config.json", "ec288511cc23cbb1b1e0934cd818e1629537535cda5e2a28ce1e68444777131e", 1516),
-            ModelFile("model.safetensors", "470a9a0974feb351301b8568ca266cda3298ac2edba281dbaf4ef1486471f529", 853500),
+            ModelFile("model.safetensors", "b1a435fa879dbbab0adf86dcf0dd3c83c9e5fd0daa7e8d6ed5574140f7e3c3d2", 853500),
         ),
         parts=("efficientnet-lite2", "all-minilm-l6-v2"),
         starter=True,
