@@ -149,6 +149,8 @@ class SiameseConfig(PreTrainedConfig):  # type: ignore[misc]
         size: of the common space.
         projector: `linear` or `mlp`.
         loss: `info-nce` or `siglip`.
+        encoders: of `media` and `text` the fingerprint of the encoder that the projectors belong to, where the
+            checkpoint has no encoders of its own.
     """
 
     model_type = "mmdemo_siamese"
@@ -162,6 +164,7 @@ class SiameseConfig(PreTrainedConfig):  # type: ignore[misc]
     size: int = 256
     projector: str = "linear"
     loss: str = "info-nce"
+    encoders: dict[str, str] | None = None
 
 
 @strict

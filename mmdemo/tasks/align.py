@@ -24,6 +24,8 @@ from mmdemo.tasks.batches import Answered, answered, called
 if TYPE_CHECKING:
     from mmdemo.settings import Settings
 
+STARTER = "starter-search"
+"""The key of the towers that are used where none are named."""
 SIDE = 512
 """Pixels that a picture is decoded to at least."""
 HEARD = 30.0
@@ -34,7 +36,9 @@ HEARD = 30.0
 class Options:
     """What to compare with what."""
 
-    model: str = option("", "Model", "Two towers: the folder of a training of retrieval, or a key.", advanced=False)
+    model: str = option(
+        STARTER, "Model", "Two towers: a key, or the folder of a training of retrieval.", advanced=False
+    )
     texts: str = option("", "Texts", "One a line: each is compared with every file.", advanced=False)
     quantization: str = quantization_option()
     device: str = device_option()
@@ -59,9 +63,7 @@ def towers(model: str) -> ModelSpec:
     Raises:
         UnknownName, Unsupported, InputError: there is none, or it has no common space.
     """
-    if not model:
-        raise InputError("There is no model of two towers yet: train text-image-retrieval on the Train tab first.")
-    spec = catalog.get(model)
+    spec = catalog.get(model or STARTER)
     if "align" not in spec.tasks:
         raise unable("align", spec)
     return spec
