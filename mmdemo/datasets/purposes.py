@@ -14,10 +14,12 @@ TASKS: dict[str, Test] = {
     "video-text-to-text": lambda row: bool(row.video and (row.targets or row.messages)),
     "automatic-speech-recognition": lambda row: bool((row.audio or row.video) and row.targets and not row.text),
     "audio-text-to-text": lambda row: bool(row.audio and row.messages),
+    "image-text-classification": lambda row: bool(row.image and row.text and row.label),
     "image-classification": lambda row: bool(row.image and row.label),
     "audio-classification": lambda row: bool(row.audio and row.label),
     "video-classification": lambda row: bool(row.video and row.label),
     "text-classification": lambda row: bool(row.text and row.label),
+    "image-text-token-classification": lambda row: bool(row.image and row.tags),
     "token-classification": lambda row: bool(row.tags),
     "text-image-retrieval": lambda row: bool(row.image and row.targets and not row.text),
     "text-generation": lambda row: not row.media and bool(row.messages or (row.text and row.targets)),
@@ -26,7 +28,10 @@ TASKS: dict[str, Test] = {
 
 ENOUGH = 0.5
 """The share of rows that must have what a task needs."""
-CLASSIFIES = ("image-classification", "audio-classification", "video-classification", "text-classification")
+CLASSIFIES = (
+    "image-text-classification", "image-classification", "audio-classification", "video-classification",
+    "text-classification",
+)  # fmt: skip
 
 
 def tasks(rows: Sequence[Row], layout: str = "") -> tuple[str, ...]:
@@ -40,6 +45,5 @@ def tasks(rows: Sequence[Row], layout: str = "") -> tuple[str, ...]:
         if name == "automatic-speech-recognition" and layout != "subtitles" and not any(row.audio for row in rows):
             continue  # captions of videos are what is seen; subtitles what is said
         found.append(name)
-    if "token-classification" in found and all(set(row.tags) <= {"O"} for row in rows):
-        found.remove("token-classification")
-    return tuple(found)
+    named = any(set(row.tags) - {"O"} for row in rows)
+    return tuple(name for name in found if named or "token-classification" not in name)

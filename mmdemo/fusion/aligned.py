@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from mmdemo.errors import WeightsError
-from mmdemo.fusion import compose, reading
+from mmdemo.fusion import compose, encoders, reading
 from mmdemo.fusion.config import SiameseConfig
 from mmdemo.fusion.siamese import SiameseModel
 
@@ -21,6 +23,8 @@ from mmdemo.fusion.siamese import SiameseModel
 from transformers import AutoFeatureExtractor, AutoTokenizer
 
 RATE = 16_000
+ENCODERS = ("media.", "text.")
+"""How the names of the encoders' tensors begin."""
 LONGEST = 128
 """Tokens of a text that are read."""
 Floats = NDArray[np.float32]
@@ -87,6 +91,39 @@ class Aligned:
             text, "a tokenizer", lambda: AutoTokenizer.from_pretrained(text, local_files_only=True)
         )
         return cls(model.eval(), tokenizer, _extractor(media) if seen_config.model_type == "whisper" else None)
+
+    @classmethod
+    def joined(cls, folder: Path, media: Path, text: Path) -> Aligned:
+        """What `save_learned` wrote, with the encoders of two other folders.
+
+        Raises:
+            WeightsError: a folder cannot be read, an encoder is another one than the projectors belong to, or a tensor
+                is missing or too many.
+        """
+        config = compose.loaded(folder, "two towers", lambda: SiameseConfig.from_pretrained(folder))
+        towers = cls.begun(media, text, size=config.size, projector=config.projector, loss=config.loss)
+        for side, known in (config.encoders or {}).items():
+            if encoders.fingerprint(getattr(towers.model, side)) != known:
+                place = {"media": media, "text": text}[side]
+                raise WeightsError(
+                    f"The projectors in {folder} belong to another encoder than the one in {place}: fetch that model "
+                    "again, or train text-image-retrieval with this one."
+                )
+        weights = compose.loaded(folder, "two towers", lambda: load_file(folder / "model.safetensors"))
+        own = {name for name in towers.model.state_dict() if not name.startswith(ENCODERS)}
+        if wrong := own ^ weights.keys():
+            raise WeightsError(f"The checkpoint in {folder} does not fit its config: look at {min(wrong)!r}.")
+        towers.model.load_state_dict({name: tensor.float() for name, tensor in weights.items()}, strict=False)
+        return towers
+
+    def save_learned(self, folder: Path) -> None:
+        """Write what was learned, in float16, and which encoders it belongs to; they have sources of their own."""
+        config = deepcopy(self.model.config)
+        config.encoders = {side: encoders.fingerprint(getattr(self.model, side)) for side in ("media", "text")}
+        config.media_config._name_or_path = config.text_config._name_or_path = ""  # a place on this machine
+        config.save_pretrained(folder)
+        own = {name: tensor for name, tensor in self.model.state_dict().items() if not name.startswith(ENCODERS)}
+        save_file({name: tensor.half() for name, tensor in own.items()}, folder / "model.safetensors", {"format": "pt"})
 
     def save(self, folder: Path) -> None:
         """Write all of it, encoders too."""

@@ -149,6 +149,8 @@ class SiameseConfig(PreTrainedConfig):  # type: ignore[misc]
         size: of the common space.
         projector: `linear` or `mlp`.
         loss: `info-nce` or `siglip`.
+        encoders: of `media` and `text` the fingerprint of the encoder that the projectors belong to, where the
+            checkpoint has no encoders of its own.
     """
 
     model_type = "mmdemo_siamese"
@@ -162,6 +164,38 @@ class SiameseConfig(PreTrainedConfig):  # type: ignore[misc]
     size: int = 256
     projector: str = "linear"
     loss: str = "info-nce"
+    encoders: dict[str, str] | None = None
+
+
+@strict
+class ClassesConfig(PreTrainedConfig):  # type: ignore[misc]
+    """A classifier of a text, or of its words, that sees the picture beside it.
+
+    Args:
+        vision_config: `fusion_vision`; text_config: of any encoder of text.
+        looks: the picture is seen at so many places in each direction.
+        heads: of the attention from words to places.
+        dropout: before the classes.
+        modality_dropout: how often a row's picture is left out while training, so that the model can do without.
+    """
+
+    model_type = "mmdemo_classes"
+    sub_configs_defaults: ClassVar[dict[str, SubConfigSpec]] = {
+        "vision_config": SubConfigSpec(config_class=AutoConfig, model_type="fusion_vision"),
+        "text_config": SubConfigSpec(config_class=AutoConfig, model_type="bert"),
+    }
+
+    vision_config: Any = None
+    text_config: Any = None
+    looks: int = 3
+    heads: int = 4
+    dropout: float = 0.1
+    modality_dropout: float = 0.1
+
+    @property
+    def max_position_embeddings(self) -> int:
+        """Tokens of a text at most."""
+        return int(getattr(self.text_config, "max_position_embeddings", 512))
 
 
 ENCODER_FIELDS = {"vision": "vision_config", "audio": "audio_config", "text": "text_encoder_config"}
@@ -174,5 +208,5 @@ def width(config: Any) -> int:
     return int(sizes[-1] if sizes else config.hidden_size)
 
 
-for _kind in (FusionVisionConfig, FusionPatchesConfig, FusionLstmConfig, FusionConfig, SiameseConfig):
+for _kind in (FusionVisionConfig, FusionPatchesConfig, FusionLstmConfig, FusionConfig, SiameseConfig, ClassesConfig):
     AutoConfig.register(_kind.model_type, _kind)

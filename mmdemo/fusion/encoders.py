@@ -62,11 +62,16 @@ class VisionEncoder(Encoder):
             features (batch, positions, hidden_size), row by row from the top left; class logits (batch, num_classes).
         """
         grid = self.network.forward_features(pixel_values)
-        return positions(grid), self.network.forward_head(grid)
+        return self._positions(grid), self.network.forward_head(grid)
 
     def read(self, values: Tensor, mask: Tensor | None = None) -> Tensor:
         """Features alone, (batch, positions, hidden_size)."""
-        return positions(self.network.forward_features(values))
+        return self._positions(self.network.forward_features(values))
+
+    def _positions(self, grid: Tensor) -> Tensor:
+        """A feature map as a sequence: some networks, Swin among them, put the channels last."""
+        last = grid.ndim == 4 and grid.shape[1] != self.network.num_features == grid.shape[-1]
+        return grid.flatten(1, 2) if last else positions(grid)
 
 
 class PatchEncoder(Encoder):

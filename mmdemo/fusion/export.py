@@ -176,7 +176,14 @@ def export(model: FusionModel, folder: Path) -> None:
 def graph_of(module: nn.Module, example: Any, **options: Any) -> Any:
     """`module` as an OpenVINO graph, traced with `example`; `options` as for `openvino.convert_model`."""
     openvino = private_openvino.load()
+    from transformers.utils import logging
+
+    before = logging.get_verbosity()
     with warnings.catch_warnings():
         # OpenVINO traces with torch.jit, which is deprecated, and every shape that Python reads is worth a warning.
         warnings.simplefilter("ignore")
-        return openvino.convert_model(module, example_input=example, **options)
+        logging.set_verbosity_error()  # torch.jit reads every property, also the loss, which a graph does not need
+        try:
+            return openvino.convert_model(module, example_input=example, **options)
+        finally:
+            logging.set_verbosity(before)

@@ -243,6 +243,7 @@ class Hearing:
         words: with times for each word.
         beams: beam width; 1 is greedy.
         prompt: names and terms to expect.
+        left: whether who asked has left meanwhile, so that nobody wants the rest.
     """
 
     language: str = ""
@@ -250,6 +251,16 @@ class Hearing:
     words: bool = False
     beams: int = 1
     prompt: str = ""
+    left: Callable[[], bool] = field(default=lambda: False, compare=False)
+
+    def go_on(self) -> None:
+        """For an engine to call between two steps.
+
+        Raises:
+            Cancelled: who asked has left.
+        """
+        if self.left():
+            raise Cancelled("Stopped.")
 
 
 @dataclass(frozen=True)

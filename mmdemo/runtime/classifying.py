@@ -22,12 +22,25 @@ class Found:
     entities: tuple[Entity, ...] = ()
 
 
+PAIRS = "image-text"
+"""What a model takes that reads a text with its picture."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A text and an RGB picture, or a text alone."""
+
+    text: str
+    image: Any = None
+
+
 @runtime_checkable
 class Classifier(Protocol):
     """A model that classifies.
 
     Attributes:
-        takes: what its inputs are: `text`; `image`: RGB pictures; `audio`: mono samples at 16 kHz.
+        takes: what its inputs are: `text`; `image`: RGB pictures; `audio`: mono samples at 16 kHz;
+            `PAIRS`: a `Pair` each.
     """
 
     takes: str

@@ -161,7 +161,7 @@ class Manager:
             if folder is None:  # in a wheel that has not been fetched
                 return Estimate(tuple(Part(one, 0, self.spec(one).bytes) for one in (spec.key, *spec.parts)))
             folders[part] = folder
-        return backends.estimate(self._load(spec, folders, how, lambda: False))
+        return backends.estimate(self._load(spec, folders, how, cancelled))
 
     def _load(self, spec: ModelSpec, folders: dict[str, Path], how: How, cancelled: Callable[[], bool]) -> Load:
         """What the engine gets."""

@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from mmdemo.errors import UnknownName, Unsupported
-from mmdemo.specs import Local, ModelSpec
+from mmdemo.specs import Hub, Local, ModelSpec
 
 NAMES = ("auto", "fp32", "bf16", "fp16", "int8", "int4")
 """`auto` is the engine's own choice; the others are bits of a weight, and how they are coded."""
@@ -70,10 +70,16 @@ SPEAKING: Mapping[str, tuple[Way, ...]] = {**PLAIN, "cpu": (*PLAIN["cpu"], Way("
 
 GGUF: Mapping[str, tuple[Way, ...]] = {
     **TORCH,
-    "cpu": (Way("auto"), Way("int4", rougher=True), Way("bf16", slower=True), Way("fp32", slower=True)),
+    "cpu": (
+        Way("auto"),
+        Way("int4", rougher=True),
+        Way("int8", slower=True),
+        Way("fp32", slower=True),
+        Way("bf16", slower=True),
+    ),
 }
 """What a GGUF file runs as: on a CPU in OpenVINO, with the weights as they are in the file (`auto`) or with zero points
-rounded (`int4`), or unpacked in `transformers`."""
+rounded (`int4`), or unpacked in `transformers` (the rest)."""
 
 CHAIN: Mapping[str, tuple[Way, ...]] = {
     "cpu": (Way("auto"), Way("fp32"), Way("bf16", slower=True), Way("int8")),
@@ -150,5 +156,7 @@ def _packed(spec: ModelSpec) -> bool:
     """Whether the row's weights are in a GGUF file."""
     if spec.files:
         return any(file.name.endswith(".gguf") for file in spec.files)
+    if any(name.endswith(".gguf") for source in spec.sources if isinstance(source, Hub) for name in source.patterns):
+        return True
     folders = [Path(source.folder) for source in spec.sources if isinstance(source, Local)]
     return any(any(folder.glob("*.gguf")) and not any(folder.glob("*.safetensors")) for folder in folders)

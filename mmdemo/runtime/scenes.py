@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from PIL import Image
@@ -13,10 +13,14 @@ from mmdemo.runtime.base import Audio, Seen
 
 @dataclass(frozen=True)
 class Scene:
-    """A stretch of video: frames of it, evenly spaced, RGB and upright, and its sound; empty or None for none."""
+    """A stretch of video: frames of it, evenly spaced, RGB and upright, and its sound; empty or None for none.
+
+    `left`: whether who asked has left meanwhile, so that nobody wants the rest of the answer.
+    """
 
     frames: Sequence[Image.Image]
     samples: Audio | None = None
+    left: Callable[[], bool] = field(default=lambda: False, compare=False)
 
 
 @runtime_checkable

@@ -66,9 +66,9 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def pins(folder: Path) -> list[ModelFile]:
-    """The files of a written checkpoint that the program loads, as a row of the catalog pins them."""
-    files = [folder / file.name for file in catalog.get("starter-describer").files]
+def pins(folder: Path, key: str = "starter-describer") -> list[ModelFile]:
+    """The files of a written checkpoint that the program loads, as the row `key` of the catalog pins them."""
+    files = [folder / file.name for file in catalog.get(key).files]
     return [ModelFile(file.name, hashlib.sha256(file.read_bytes()).hexdigest(), file.stat().st_size) for file in files]
 
 

@@ -16,16 +16,16 @@ from mmdemo.errors import InputError
 from mmdemo.options import option
 from mmdemo.results import Nearness, Provenance
 from mmdemo.runtime.aligning import Aligner
-from mmdemo.runtime.asking import use
-from mmdemo.runtime.calls import Call
 from mmdemo.runtime.lease import Models
 from mmdemo.runtime.standing import How
-from mmdemo.tasks.base import Cancelled, Step, Stopwatch, device_option, go_on, loading, quantization_option, unable
+from mmdemo.tasks.base import Cancelled, Step, Stopwatch, device_option, loading, quantization_option, unable
+from mmdemo.tasks.batches import Answered, answered, called
 
 if TYPE_CHECKING:
     from mmdemo.settings import Settings
 
-BATCH = 16
+STARTER = "starter-search"
+"""The key of the towers that are used where none are named."""
 SIDE = 512
 """Pixels that a picture is decoded to at least."""
 HEARD = 30.0
@@ -36,7 +36,9 @@ HEARD = 30.0
 class Options:
     """What to compare with what."""
 
-    model: str = option("", "Model", "Two towers: the folder of a training of retrieval, or a key.", advanced=False)
+    model: str = option(
+        STARTER, "Model", "Two towers: a key, or the folder of a training of retrieval.", advanced=False
+    )
     texts: str = option("", "Texts", "One a line: each is compared with every file.", advanced=False)
     quantization: str = quantization_option()
     device: str = device_option()
@@ -61,9 +63,7 @@ def towers(model: str) -> ModelSpec:
     Raises:
         UnknownName, Unsupported, InputError: there is none, or it has no common space.
     """
-    if not model:
-        raise InputError("There is no model of two towers yet: train text-image-retrieval on the Train tab first.")
-    spec = catalog.get(model)
+    spec = catalog.get(model or STARTER)
     if "align" not in spec.tasks:
         raise unable("align", spec)
     return spec
@@ -84,38 +84,21 @@ def run(models: Models, files: Sequence[Path], options: Options, cancelled: Canc
         raise unable("align", backend.spec)
     watch = Stopwatch()
     texts: list[Any] = []
-    yield from _called(partial(backend.place_texts, lines), backend, texts, watch)
-    for start in range(0, len(files), BATCH):
-        opened: dict[int, Any] = {}
-        for place, file in enumerate(map(Path, files[start : start + BATCH]), start):
-            go_on(cancelled)
-            try:
-                opened[place] = _opened(file, backend, models.settings)
-            except InputError as error:
-                if len(files) == 1:
-                    raise
-                watch.share({place: 1.0})
-                spent = Provenance(backend.spec.title, seconds=watch.seconds(place))
-                yield Nearness(str(file), lines, (), spent, error=str(error))
-        if not opened:
-            continue
-        found: list[Any] = []
-        yield from _called(partial(backend.place_media, list(opened.values())), backend, found, watch)
-        watch.share(dict.fromkeys(opened, 1.0))
-        scores = np.asarray(found[0]) @ np.asarray(texts[0]).T
-        for row, place in zip(scores.tolist(), opened, strict=True):
-            spent = Provenance(backend.spec.title, getattr(backend, "device", "cpu"), watch.seconds(place))
-            yield Nearness(str(files[place]), lines, tuple(row), spent)
-
-
-def _called(ask: Any, backend: Any, found: list[Any], watch: Stopwatch) -> Iterator[Step]:
-    """Ask the engine once, when its turn comes; what it gives is put into `found`."""
-    for step in use(backend, lambda: [ask()]).steps():
-        if isinstance(step, Call):
+    yield from called(partial(backend.place_texts, lines), backend, texts, watch)
+    for step in answered(
+        files,
+        lambda file: _opened(Path(file), backend, models.settings),
+        backend.place_media,
+        backend,
+        watch,
+        cancelled,
+    ):
+        if not isinstance(step, Answered):
             yield step
-            watch.skip(step.began)
-        else:
-            found.append(step[1])
+            continue
+        scores = () if step.error else tuple((np.asarray(step.found) @ np.asarray(texts[0]).T).tolist())
+        spent = Provenance(backend.spec.title, getattr(backend, "device", "cpu"), step.seconds)
+        yield Nearness(str(files[step.place]), lines, scores, spent, error=step.error)
 
 
 def _opened(file: Path, backend: Aligner, settings: Settings) -> Any:

@@ -36,6 +36,7 @@ ABILITIES: dict[Task, str] = {
     "classify": "name what is in a picture",
     "classify-text": "classify text",
     "classify-audio": "classify recordings",
+    "classify-image-text": "classify texts with pictures",
     "speak": "speak",
     "vocode": "turn spectrograms into sound",
     "align": "put files and texts into one space",

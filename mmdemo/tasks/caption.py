@@ -194,7 +194,7 @@ class _Video:
         """The call that looks at shots: at their frames and sound together, if the model can, else at a keyframe."""
         if isinstance(loaded, Watcher) and (loaded.frames > 1 or loaded.hears):
             if self._watching is None:
-                self._watching = Watching(self._path, self._given.settings, loaded)
+                self._watching = Watching(self._path, self._given.settings, loaded, self._cancelled)
             return watch(loaded, [self._watching.scene(shot) for shot in batch], MAX_WORDS)
         return look(loaded, [Ask(shot.keyframe, style, max_words=MAX_WORDS, left=self._cancelled) for shot in batch])
 
@@ -211,7 +211,7 @@ class _Video:
 
         options = self._options
         backend = transcriber((yield from self._load(options.speech_model)))
-        hearing = Hearing(language=options.language, words=options.words, beams=options.beams)
+        hearing = Hearing(options.language, words=options.words, beams=options.beams, left=self._cancelled)
         self._read = 0.0
         blocks = self._measured(stream_audio(self._path, self._given.settings))
         for heard in listen(backend, blocks, hearing, voice_only=True, batch=BATCH, cancelled=self._cancelled):

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 from mmdemo import catalog
 from mmdemo.catalog import ModelSpec
 from mmdemo.errors import InputError
+from mmdemo.media import endings
 from mmdemo.options import option
 from mmdemo.results import Classification, Provenance
-from mmdemo.runtime.asking import use
-from mmdemo.runtime.calls import Call
-from mmdemo.runtime.classifying import Classifier, Found
+from mmdemo.runtime.classifying import PAIRS, Classifier, Pair
 from mmdemo.runtime.standing import How
-from mmdemo.tasks.base import Cancelled, Stopwatch, device_option, go_on, loading, quantization_option, unable
+from mmdemo.tasks.base import Cancelled, Stopwatch, device_option, loading, quantization_option, unable
+from mmdemo.tasks.batches import Answered, answered
 from mmdemo.tasks.speak import read
 
 if TYPE_CHECKING:
@@ -24,12 +24,11 @@ if TYPE_CHECKING:
     from mmdemo.settings import Settings
     from mmdemo.tasks.base import Step
 
-BATCH = 16
 SIDE = 512
 """Pixels that a picture is decoded to at least."""
 HEARD = 30
 """Seconds of a recording that are heard."""
-TASKS = ("classify", "classify-text", "classify-audio")
+TASKS = ("classify", "classify-text", "classify-audio", "classify-image-text")
 """What a row must be able to do, one of them."""
 
 
@@ -41,7 +40,9 @@ class Options:
         "efficientnet-lite2", "Model", "A classifier or tagger: a key, or the folder of one that was trained.",
         advanced=False,
     )  # fmt: skip
-    text: str = option("", "Text", "What to classify, for a model of texts.", advanced=False)
+    text: str = option(
+        "", "Text", "What to classify, for a model of texts; or what goes with each picture.", advanced=False
+    )
     labels: int = option(5, "Labels", "How many classes to name.", minimum=1, maximum=20, step=1)
     quantization: str = quantization_option()
     device: str = device_option()
@@ -71,10 +72,11 @@ def classifier(model: str) -> ModelSpec:
 
 
 def run(models: Models, files: Sequence[Path], options: Options, cancelled: Cancelled) -> Iterator[Step]:
-    """One result for the text, if there is one, and one for each file.
+    """One result for the text, if it goes with no picture, and one for each file.
 
     Args:
-        files: pictures or recordings, or for a model of texts, text files in UTF-8.
+        files: pictures or recordings, or for a model of texts, text files in UTF-8. For a model of pictures with texts
+            the text goes with each picture.
 
     Raises:
         StudioError: for a model that does not classify, and for the file or text if it is the only one.
@@ -86,38 +88,45 @@ def run(models: Models, files: Sequence[Path], options: Options, cancelled: Canc
     backend = yield from loading(models, key, cancelled, How(options.quantization, options.device))
     if not isinstance(backend, Classifier):
         raise unable("classify", backend.spec)
-    if texts and backend.takes != "text":
+    pairs = backend.takes == PAIRS
+    if texts and not pairs and backend.takes != "text":
         raise InputError(f"{backend.spec.title} classifies no texts: give it files.")
-    asks: list[tuple[str, Any]] = [("text", text) for text in texts] + [(str(file), Path(file)) for file in files]
+    asks: list[tuple[str, Any]] = [(str(file), Path(file)) for file in files]
+    if not (pairs and any(is_picture(file) for _, file in asks)):  # there the text goes with each picture
+        asks = [("text", text) for text in texts] + asks
     watch = Stopwatch()
-    for start in range(0, len(asks), BATCH):
-        opened: dict[int, Any] = {}
-        for place, (name, one) in enumerate(asks[start : start + BATCH], start):
-            go_on(cancelled)
-            try:
-                opened[place] = _opened(one, backend.takes, models.settings)
-            except InputError as error:
-                if len(asks) == 1:
-                    raise
-                watch.share({place: 1.0})
-                yield Classification(name, "", Provenance(key, seconds=watch.seconds(place)), error=str(error))
-        if not opened:
+
+    def opened(ask: tuple[str, Any]) -> Any:
+        return _pair(ask[1], options.text, models.settings) if pairs else _opened(ask[1], takes, models.settings)
+
+    takes = backend.takes
+    for step in answered(asks, opened, backend.classify, backend, watch, cancelled):
+        if not isinstance(step, Answered):
+            yield step
             continue
-        found: list[Found] = []
-        inputs = list(opened.values())
-        call = use(backend, lambda inputs=inputs: backend.classify(inputs))  # type: ignore[misc]
-        for step in call.steps():
-            if isinstance(step, Call):
-                yield step
-                watch.skip(step.began)
-            else:
-                found.append(step[1])
-        watch.share(dict.fromkeys(opened, 1.0))
-        for place, one in zip(opened, found, strict=True):
-            labels = one.labels[: options.labels]
-            said = labels[0].name if labels else opened[place]
-            spent = Provenance(key, getattr(backend, "device", "cpu"), watch.seconds(place))
-            yield Classification(asks[place][0], said, spent, labels, one.entities)
+        name, spent = asks[step.place][0], Provenance(key, getattr(backend, "device", "cpu"), step.seconds)
+        if step.error:
+            yield Classification(name, "", spent, error=step.error)
+            continue
+        labels = step.found.labels[: options.labels]
+        said = labels[0].name if labels else step.given.text if pairs else step.given
+        yield Classification(name, said, spent, labels, step.found.entities)
+
+
+def is_picture(file: Path) -> bool:
+    """Whether a file's name says that it is a picture."""
+    return endings.kind(file) == "image"
+
+
+def _pair(one: str | Path, text: str, settings: Settings) -> Pair:
+    """A picture with the text of the request; or a text, or that of a file, without a picture.
+
+    Raises:
+        InputError: it cannot be read as such.
+    """
+    if isinstance(one, str) or not is_picture(one):
+        return Pair(_opened(one, "text", settings))
+    return Pair(text, _opened(one, "image", settings))
 
 
 def _opened(one: str | Path, takes: str, settings: Settings) -> Any:

@@ -51,7 +51,7 @@ class Options:
         return (require("transcribe", self.model).key,)
 
 
-def hearing(options: Options) -> Hearing:
+def hearing(options: Options, left: Callable[[], bool]) -> Hearing:
     """What the backend is told."""
     return Hearing(
         language=options.language,
@@ -59,6 +59,7 @@ def hearing(options: Options) -> Hearing:
         words=options.words,
         beams=options.beams,
         prompt=options.prompt,
+        left=left,
     )
 
 
@@ -138,7 +139,7 @@ def run(models: Models, files: Sequence[Path], options: Options, cancelled: Call
     loaded = yield from loading(models, options.model, cancelled, How(options.quantization, options.device))
     backend = transcriber(loaded)
     states = [_File(Path(path)) for path in files]
-    ear = Ear(backend, hearing(options))
+    ear = Ear(backend, hearing(options, cancelled))
     watch = Stopwatch()
     current = 0
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,8 +24,8 @@ LONGEST = 30.0
 class Watching:
     """One video; its shots are asked for in their order, and its sound is read once, alongside."""
 
-    def __init__(self, path: Path, settings: Settings, model: Watcher) -> None:
-        self._path, self._settings, self._model = path, settings, model
+    def __init__(self, path: Path, settings: Settings, model: Watcher, left: Callable[[], bool]) -> None:
+        self._path, self._settings, self._model, self._left = path, settings, model, left
         self._blocks: Iterator[Block] | None = None
         self._kept: Audio = np.zeros(0, np.float32)
         self._first = 0
@@ -38,7 +38,7 @@ class Watching:
         frames = [shot.keyframe][: self._model.frames]
         if self._model.frames > 1:
             frames = pictures_at(self._path, evenly(shot.start, shot.end, self._model.frames), self._settings)
-        return Scene(frames, self._sound(shot) if self._model.hears else None)
+        return Scene(frames, self._sound(shot) if self._model.hears else None, self._left)
 
     def _sound(self, shot: Shot) -> Audio | None:
         """The samples of a shot; None where the video has no sound."""

@@ -166,12 +166,19 @@ def processor(autoclass: Any, base: Base) -> Any:
     return checkpoint.opened(base.spec.title, base.folder, load)
 
 
-def adapted(model: Any, options: TrainOptions, targets: Sequence[str] | str, task: str | None = None) -> Any:
+def adapted(
+    model: Any,
+    options: TrainOptions,
+    targets: Sequence[str] | str,
+    task: str | None = None,
+    whole: Sequence[str] = (),
+) -> Any:
     """`model` with low-rank adapters (arXiv:2106.09685) beside the linear layers `targets`; all else is frozen.
 
     Args:
         targets: ends of the layers' names, or a regular expression of them.
         task: one of peft's task types; for a classifier its head is trained too.
+        whole: names of modules that are trained as they are and saved with the adapters.
     """
     from peft import LoraConfig, get_peft_model
     from transformers.pytorch_utils import Conv1D
@@ -182,6 +189,7 @@ def adapted(model: Any, options: TrainOptions, targets: Sequence[str] | str, tas
         lora_dropout=max(0.0, options.dropout),
         target_modules=targets if isinstance(targets, str) else list(targets),
         task_type=task,
+        modules_to_save=list(whole) or None,
         fan_in_fan_out=any(isinstance(layer, Conv1D) for layer in model.modules()),  # GPT-2 has its matrices turned
     )
     with warnings.catch_warnings():  # peft asks transformers for a property by its old name

@@ -67,6 +67,24 @@ for file in sys.argv[1:]:
     given = extractor(soundfile.read(file)[0], sampling_rate=16000, return_tensors="pt")
     print(file, model.config.id2label[int(model(**given).logits.argmax())], sep="\\t")
 '''
+PAIR = '''"""Run the model: python run.py TEXT [PICTURE]"""
+import sys
+import torch
+from PIL import Image
+from mmdemo.fusion import classes, pixels  # in this folder
+from transformers import AutoTokenizer
+
+model, tokenizer = classes.ENDINGS["{ending}"].from_pretrained("model").eval(), AutoTokenizer.from_pretrained("model")
+eye, given = model.config.vision_config, dict(tokenizer(sys.argv[1], return_tensors="pt"))
+if sys.argv[2:]:
+    seen = pixels.pixels([Image.open(sys.argv[2])], eye.image_size, eye.image_mean, eye.image_std)
+    given["pixel_values"] = torch.from_numpy(seen)
+best = model(**given).logits[0].argmax(-1)
+{told}
+'''
+ONE = "print(model.config.id2label[int(best)])"
+EACH = """for token, tag in zip(tokenizer.convert_ids_to_tokens(given["input_ids"][0]), best.tolist()):
+    print(token, model.config.id2label[tag], sep="\\t")"""
 CAPTION = '''"""Describe pictures: python run.py PICTURE…"""
 import sys
 from pathlib import Path
@@ -102,6 +120,14 @@ SCRIPTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "token-classification": (TAGS.replace("{task}", "token-classification"), TORCH),
     "automatic-speech-recognition": (SPEECH, (*TORCH, "soundfile")),
     "image-classification": (PICTURE, (*TORCH, "timm", "torchvision", "pillow")),
+    "image-text-classification": (
+        PAIR.replace("{ending}", "ForSequenceClassification").replace("{told}", ONE),
+        (*TORCH, "timm", "torchvision", "pillow"),
+    ),
+    "image-text-token-classification": (
+        PAIR.replace("{ending}", "ForTokenClassification").replace("{told}", EACH),
+        (*TORCH, "timm", "torchvision", "pillow"),
+    ),
     "audio-classification": (SOUND, (*TORCH, "soundfile")),
     "text-generation": (CHAT, TORCH),
     "image-to-text": (CAPTION, (*TORCH, "timm", "torchvision", "pillow")),
@@ -111,8 +137,15 @@ SCRIPTS: dict[str, tuple[str, tuple[str, ...]]] = {
 EYE = "eye"
 """The folder beside the model with the weights of its frozen encoder."""
 OPS = ("__init__.py", "torchvision_ops.py")
+PAIRS = (
+    *OPS,
+    "errors.py",
+    *(f"fusion/{name}.py" for name in ("__init__", "align", "attention", "classes", "config", "encoders", "pixels")),
+)
 OWN: dict[str, tuple[str, ...]] = {
     "image-classification": OPS,
+    "image-text-classification": PAIRS,
+    "image-text-token-classification": PAIRS,
     "image-to-text": (
         *OPS,
         "errors.py",

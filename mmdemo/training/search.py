@@ -198,6 +198,8 @@ class Search:
             stage = Progress(f"Trial {number + 1}: step {event['step']} of {event['steps']}").stage
             said = event.get("message") or stage  # it has no steps yet while it reads the media
             self.events("progress", step=self._done(), steps=self.how.trials, message=said)
+        elif event["kind"] == "note" and not number:  # of the first trial: how long one takes, what the data lack
+            self.events("note", message=event["message"])
 
     def _tell(self, trial: Trial, value: float | None, why: str) -> None:
         """End a trial: with its score, or given up, and why."""

@@ -1,4 +1,4 @@
-"""Search pictures by text, and find the text of a picture, in the space of two towers that were trained here."""
+"""Search pictures by text, and find the text of a picture, in the space of two towers."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 import gradio as gr
 
 from mmdemo.results import Nearness
-from mmdemo.tasks.align import Options
-from mmdemo.ui import align_cards, files, parts
+from mmdemo.tasks.align import STARTER, Options
+from mmdemo.ui import align_cards, files
 from mmdemo.ui.bench import Bench, Context, State, Updates
 from mmdemo.ui.handlers import listen
 from mmdemo.ui.i18n import label, language_of, say
@@ -43,12 +43,11 @@ class Align:
                     label("align_go"), variant="primary", elem_classes=["mm-ask"], elem_id="mm-align-go"
                 )
             with gr.Column(scale=3, min_width=300, elem_classes=["mm-output"]):
-                self.none = gr.HTML("", elem_classes=["mm-flat"], elem_id="mm-align-none")
                 self.bench = Bench(context, "align")
                 self.result = gr.HTML("", elem_classes=["mm-result", "mm-flat"], elem_id="mm-align-result")
         self.looks = [
             intro("intro_align", self.result),
-            Look(self.offered, self.model, [self.model, self.none], again=True),
+            Look(self.offered, self.model, [self.model], again=True),
         ]
         self.listeners = self._wire()
 
@@ -62,12 +61,15 @@ class Align:
             *(listen(one.click, self.tried(path), chosen, outputs) for one, path in self.area.samples.items()),
         ]
 
-    def offered(self, model: str, request: gr.Request) -> Any:
-        """The models of two towers that are here, the last one trained chosen; how to get one where there is none."""
+    def offered(self, model: str) -> Any:
+        """The models of two towers that are here; the chosen one stays, else one that was trained here comes first."""
+        there = self.models()
+        return gr.update(choices=there, value=model or next(iter(key for _, key in there), ""))
+
+    def models(self) -> list[tuple[str, str]]:
+        """The models of two towers that are here: title and key, the starter's last."""
         there = [(row.spec.title, row.spec.key) for row in self.context.studio.rows() if "align" in row.spec.tasks]
-        keys = [key for _, key in there]
-        none = "" if keys or model else parts.empty(say("align_none", language_of(request)))
-        return gr.update(choices=there, value=model or next(iter(keys), "")), none
+        return sorted(there, key=lambda one: one[1] == STARTER)
 
     def given(self, given: Any, texts: str, model: str, request: gr.Request) -> Iterator[Updates]:
         """Take files, and compare them at once if there is a text."""

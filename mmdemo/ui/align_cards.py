@@ -55,7 +55,7 @@ def _matrix(rows: Sequence[Nearness], language: str) -> str:
         nearest = one.texts.index(one.text)
         cells = "".join(
             f'<td class="mm-cell" style="--mm-near:{(score - low) / max(high - low, 1e-9):.2f}">'
-            f"{'<strong>▲ ' if place == nearest else ''}{score:.2f}{'</strong>' if place == nearest else ''}</td>"
+            f"{'<strong>▲ ' if place == nearest else ''}{cosine(score)}{'</strong>' if place == nearest else ''}</td>"
             for place, score in enumerate(one.scores[: len(texts)])
         )
         lines += f'<tr><th scope="row">{escape(Path(one.file).name)}</th>{cells}</tr>'

@@ -135,6 +135,10 @@ class Bench:
         """Say something quietly where the status is."""
         return {self.status: parts.note(words)}
 
+    def clear(self) -> Updates:
+        """Say nothing more of what was."""
+        return {self.status: ""}
+
     def _pressable(self, can: bool) -> Any:
         return gr.update(interactive=can) if self._lasting else gr.update(interactive=can, visible=can)
 

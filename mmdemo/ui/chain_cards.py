@@ -56,7 +56,7 @@ def _box(one: Part, language: str) -> str:
     state = "learned" if learned else "frozen" if frozen else "plain"
     lines = [
         f"<strong>{escape(role)}</strong>",
-        f"<span>{escape(one.kind)}</span>",
+        f"<span>{escape(one.kind).replace('_', '_<wbr>')}</span>",
         f"<code>{shape(one.output)}</code>",
     ]
     if learned:

@@ -9,8 +9,6 @@ from typing import Any
 
 import gradio as gr
 
-from mmdemo.datasets.report import Report
-from mmdemo.datasets.rows import Dataset
 from mmdemo.errors import InputError, StudioError
 from mmdemo.folders import PREFIX, RUN
 from mmdemo.jobs import Job
@@ -18,11 +16,11 @@ from mmdemo.settings import Settings
 from mmdemo.specs import ModelSpec
 from mmdemo.training import submit
 from mmdemo.training.config import TrainOptions
-from mmdemo.ui import data_cards, uploads
-from mmdemo.ui.bench import Bench, Context, State, Updates, sentence
+from mmdemo.ui.bench import Context, Updates, sentence
+from mmdemo.ui.data_drop import DataDrop, Read
 from mmdemo.ui.handlers import listen
 from mmdemo.ui.i18n import label, language_of, say
-from mmdemo.ui.inputs import Area, Look, drop_area
+from mmdemo.ui.inputs import Look
 from mmdemo.ui.run_view import RunView
 
 TASKS = {
@@ -47,12 +45,7 @@ class ChainTraining:
             [], value=None, label=label("chain_model"), visible=False, elem_id="mm-compose-model",
             elem_classes=["mm-option"],
         )  # fmt: skip
-        self.area: Area = drop_area("compose", "drop_chain_data", set())
-        self.sets = gr.Dropdown(
-            [], value=None, label=label("own_data"), visible=False, elem_id="mm-compose-sets",
-            elem_classes=["mm-option"],
-        )  # fmt: skip
-        self.data = gr.Textbox("", visible=False, elem_id="mm-compose-data")
+        self.drop = DataDrop(self.context, "compose", "drop_chain_data")
         self.task = gr.Textbox("", visible=False, elem_id="mm-compose-task")
         self.minutes = gr.Number(
             0, label=label("chain_minutes"), info=label("chain_minutes_why"), minimum=0, elem_id="mm-compose-minutes",
@@ -62,33 +55,28 @@ class ChainTraining:
 
     def place_view(self) -> None:
         """Place what was found in the data, and the training, here."""
-        self.bench = Bench(self.context, "chain_data", lasting=False)
-        self.found = gr.HTML("", elem_classes=["mm-result", "mm-flat"], elem_id="mm-compose-found")
+        self.drop.place_found("chain_data", self.took)
         self.view = RunView(self.context, "compose", lambda job: is_of_chain(job, self.context.studio.settings))
 
     @property
     def looks(self) -> list[Look]:
         """What it shows when the tab opens."""
         return [
-            Look(self.own_sets, None, self.sets, again=True),
+            Look(self.drop.own, None, self.drop.sets, again=True),
             Look(self.offered, self.model, self.model, again=True),
             Look(self.view.opened, self.view.runs, self.view.outputs, again=True),
         ]
 
     def wired(self) -> list[Any]:
         """Listeners after which there may be new models."""
-        read = [self.area.drop, self.sets, self.data, self.task, self.found, *self.bench.outputs]
-        started = [self.found, *self.bench.outputs, *self.view.outputs]
+        drop = self.drop
+        read = [*drop.outputs, self.task]
+        started = [drop.found, *drop.bench.outputs, *self.view.outputs]
         return [
-            listen(self.area.drop.upload, self.dropped, [self.area.drop], read),
-            listen(self.sets.input, self.picked, [self.sets], read),
-            listen(self.go.click, self.start, [self.model, self.data, self.task, self.minutes], started),
+            listen(drop.area.drop.upload, drop.dropped, [drop.area.drop], read),
+            listen(drop.sets.input, drop.picked, [drop.sets], read),
+            listen(self.go.click, self.start, [self.model, drop.data, self.task, self.minutes], started),
         ]
-
-    def own_sets(self) -> Any:
-        """The data sets that are there."""
-        there = uploads.own(self.context.studio.settings)
-        return gr.update(choices=there, visible=bool(there))
 
     def offered(self, chosen: str | None) -> Any:
         """The chains that were composed here, the newest first; what was chosen stays."""
@@ -97,37 +85,11 @@ class ChainTraining:
         value = chosen if chosen in keys else next(iter(keys), None)
         return gr.update(choices=there, value=value, visible=bool(there))
 
-    def dropped(self, given: Any, request: gr.Request) -> Iterator[Updates]:
-        """Keep what was dropped as a data set, and show what is in it."""
-        paths = [Path(path) for path in ([given] if isinstance(given, str) else given or [])]
-        if paths:
-            yield from self.read(lambda: uploads.keep(paths, self.context.studio.settings), request)
-
-    def picked(self, chosen: str | None, request: gr.Request) -> Iterator[Updates]:
-        """Show what is in a data set that was there."""
-        if chosen:
-            yield from self.read(lambda: Path(chosen), request)
-
-    def read(self, where: Any, request: gr.Request) -> Iterator[Updates]:
-        """Read a data set and show it."""
-        settings, language = self.context.studio.settings, language_of(request)
-        got: list[tuple[Path, Dataset, Report]] = []
-
-        def make(run: Any) -> Iterator[Any]:
-            return uploads.reading(where, settings, run.stop.is_set)
-
-        def show(last: bool) -> State:
-            if not got:
-                return State({self.area.drop: None} if last else {})
-            path, dataset, report = got[0]
-            updates: Updates = {self.area.drop: None, self.found: data_cards.found(dataset, report, language)}
-            updates |= {self.data: str(path), self.sets: gr.update(choices=uploads.own(settings), visible=True)}
-            fits = [TASKS[task] for task in report.tasks if task in TASKS]
-            updates[self.task] = fits[0] if fits else ""
-            count = f"{len(dataset.rows):,}"
-            return State(updates, words=say("chain_data_ready" if fits else "chain_data_unfit", language, count=count))
-
-        yield from self.bench.serve(request, make, got.append, show)
+    def took(self, one: Read) -> tuple[Updates, str]:
+        """What a chain can learn of a data set."""
+        fits = [TASKS[task] for task in one.report.tasks if task in TASKS]
+        words = say("chain_data_ready" if fits else "chain_data_unfit", one.language, count=one.count)
+        return {self.task: fits[0] if fits else ""}, words
 
     def start(
         self, model: str | None, data: str, task: str, minutes: float | None, request: gr.Request
@@ -144,9 +106,9 @@ class ChainTraining:
             )
             job = submit.training(options, self.context.studio.jobs)
         except StudioError as error:
-            yield self.bench.refuse(sentence(error, language, "the tab compose"))
+            yield self.drop.bench.refuse(sentence(error, language, "the tab compose"))
             return
-        yield {self.found: "", self.bench.status: "", **self.view.shown(job.id, language)}
+        yield {self.drop.found: "", self.drop.bench.status: "", **self.view.shown(job.id, language)}
 
 
 def chains(context: Context) -> list[ModelSpec]:

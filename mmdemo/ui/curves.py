@@ -1,4 +1,4 @@
-"""What a training has said so far as curves over its steps: loss, learning rate, and a curve for each score."""
+"""What a training has said so far as curves over its steps: loss, each score, learning rate, speed and memory."""
 
 from __future__ import annotations
 
@@ -15,6 +15,10 @@ MOST = 400
 """Points of a curve that are drawn: more cannot be seen, and the browser redraws them every few seconds."""
 SCORES = 4
 """Scores that have a curve; each has one of its own, so that none is told from another by its colour alone."""
+OTHERS = {"learning_rate": "curve_rate", "samples_per_second": "curve_speed", "memory": "curve_memory"}
+"""Fields of a report of progress that have a curve beside loss and scores, and its name."""
+UNITS = {"memory": 1e9}
+"""What a curve's values are divided by: bytes become gigabytes."""
 Point = tuple[int, float]
 
 
@@ -26,21 +30,21 @@ class Curves:
         with gr.Row(elem_classes=["mm-curves"]):
             self.loss = _plot(f"mm-{tab}-loss")
             self.scores = [_plot(f"mm-{tab}-score-{number}") for number in range(SCORES)]
-            self.rate = _plot(f"mm-{tab}-rate")
+            self.others = {field: _plot(f"mm-{tab}-{name.removeprefix('curve_')}") for field, name in OTHERS.items()}
 
     @property
     def outputs(self) -> list[Any]:
         """The plots."""
-        return [self.loss, *self.scores, self.rate]
+        return [self.loss, *self.scores, *self.others.values()]
 
     def updates(self, said: History | None, language: str) -> Updates:
         """The curves of a training; nothing is shown where there is none."""
         steps = list(said.progress.values()) if said else []
         scores = list(scored(said.metrics.values() if said else []).items())[:SCORES]
-        drawn = {
-            self.loss: _drawn(list(points(steps, "loss")), say("curve_loss", language)),
-            self.rate: _drawn(list(points(steps, "learning_rate")), say("curve_rate", language)),
-        }
+        drawn = {self.loss: _drawn(list(points(steps, "loss")), say("curve_loss", language))}
+        for field, name in OTHERS.items():
+            line = [(step, value / UNITS.get(field, 1)) for step, value in points(steps, field)]
+            drawn[self.others[field]] = _drawn(line, say(name, language))
         for place, plot in enumerate(self.scores):
             name, line = scores[place] if place < len(scores) else ("", [])
             drawn[plot] = _drawn(line, say("curve_score", language, name=name))

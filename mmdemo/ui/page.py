@@ -17,11 +17,11 @@ from mmdemo.ui.drawer import Drawer
 from mmdemo.ui.early import EarlyScript
 from mmdemo.ui.handlers import quiet
 from mmdemo.ui.i18n import label, language_of, say, translations
-from mmdemo.ui.run_view import key
 from mmdemo.ui.scratch import scratch
 from mmdemo.ui.tabs import TABS, Tab
 from mmdemo.ui.tabs.compose import Compose
 from mmdemo.ui.tabs.train import Train
+from mmdemo.ui.taking import key
 from mmdemo.ui.theme import CSS, SCRIPT, theme
 
 REFRESH = 5.0
@@ -79,6 +79,7 @@ def build(studio: Studio) -> gr.Blocks:
                     listener.then(drawer.look, drawer.seen, drawer.outputs, **quiet())
 
         training = next(tab for tab in tabs if isinstance(tab, Train))
+        composing = next(tab for tab in tabs if isinstance(tab, Compose))
         drawer.list.select(training.show, None, [places, *training.outputs], **quiet())
 
         def use(run: str) -> dict[Any, Any]:
@@ -89,10 +90,12 @@ def build(studio: Studio) -> gr.Blocks:
                 for tab in tabs:
                     if tab.form and (found := tab.form.choosing(studio.rows(), tuned)):
                         updates = {places: gr.Tabs(selected=tab.name), **found, **updates}
+                if not updates and (found := composing.choosing(tuned)):
+                    updates = {places: gr.Tabs(selected=composing.name), **found}
             return updates
 
-        for view in (tab.view for tab in tabs if isinstance(tab, Train | Compose)):
-            view.use.click(use, view.runs, [places, *chosen], **quiet())
+        for view in (training.view, composing.view):
+            view.use.click(use, view.runs, [places, *chosen, *composing.chooses], **quiet())
 
         def leave(request: gr.Request) -> None:
             context.running.leave(request.session_hash)

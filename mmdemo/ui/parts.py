@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
+from pathlib import Path
 from urllib.parse import quote
 
-from mmdemo.results import Description, Nearness, Provenance, Track, Transcript
+from mmdemo import folders
+from mmdemo.results import Description, Label, Nearness, Provenance, Track, Transcript
 from mmdemo.runtime.sources.base import Progress
 from mmdemo.ui.i18n import say
 from mmdemo.ui.sentences import translate
@@ -115,10 +117,15 @@ def failed(of: Description | Transcript | Track | Nearness, language: str) -> st
 
 def provenance(of: Provenance, language: str) -> str:
     """What a result came from: model, device, seconds, and what else must be said."""
-    facts = [of.model, of.device, duration(of.seconds)]
+    facts = [" + ".join(map(model, of.model.split(" + "))), of.device, duration(of.seconds)]
     notes = "".join(f'<li class="mm-note">{escape(translate(line, language))}</li>' for line in of.notes)
     line = escape(" · ".join(fact for fact in facts if fact))
     return f'<p class="mm-from">{line}</p>' + (f'<ul class="mm-notes">{notes}</ul>' if notes else "")
+
+
+def model(key: str) -> str:
+    """What people read of a model that answered: of a folder its name, or what was tuned on what, and no path."""
+    return folders.title_of(Path(key.removeprefix(folders.PREFIX))) if key.startswith(folders.PREFIX) else key
 
 
 def copy_row(text: str, language: str, ready: bool, name: str = "") -> str:
@@ -159,15 +166,18 @@ _CARET = '<span class="mm-caret" aria-hidden="true"></span>'
 
 
 def _labels(of: Description, language: str) -> str:
-    if not of.labels:
-        return ""
+    return f'<h3 class="mm-head">{say("labels_seen", language)}</h3>{labels(of.labels)}' if of.labels else ""
+
+
+def labels(some: Sequence[Label]) -> str:
+    """Classes with their probabilities, as bars."""
     rows = "".join(
         f'<li><span class="mm-label">{escape(label.name)}</span><span class="mm-bar" aria-hidden="true">'
         f'<span style="width:{100 * label.probability:.0f}%"></span></span>'
         f'<span class="mm-number">{100 * label.probability:.0f} %</span></li>'
-        for label in of.labels
+        for label in some
     )
-    return f'<h3 class="mm-head">{say("labels_seen", language)}</h3><ul class="mm-labels">{rows}</ul>'
+    return f'<ul class="mm-labels">{rows}</ul>'
 
 
 def _read(of: Description, language: str) -> str:

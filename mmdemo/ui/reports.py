@@ -12,6 +12,7 @@ from mmdemo.settings import Settings
 from mmdemo.ui import media_cards
 from mmdemo.ui.i18n import say
 from mmdemo.ui.run_cards import short
+from mmdemo.ui.sentences import translate
 
 Report = Mapping[str, Any]
 FILE = "report.json"
@@ -126,7 +127,7 @@ def _row(row: Mapping[str, Any], settings: Settings, language: str) -> str:
     )
     return (
         f'<li class="mm-change"><p class="mm-from">{mark} {escape(say(word, language))} · '
-        f"{escape(str(row.get('origin', '')))}</p>{media}<dl>{body}</dl></li>"
+        f"{escape(translate(str(row.get('origin', '')), language))}</p>{media}<dl>{body}</dl></li>"
     )
 
 

@@ -11,6 +11,7 @@ from mmdemo.jobs.events import Event, History
 from mmdemo.ui import job_cards, parts
 from mmdemo.ui.curves import numbers
 from mmdemo.ui.i18n import say
+from mmdemo.ui.sentences import translate
 
 FEW = 12
 """Samples that are shown while it learns."""
@@ -89,7 +90,7 @@ def table(keys: list[str], rows: str, title: str, language: str) -> str:
 def _sample(event: Mapping[str, Any], before: bool, language: str) -> str:
     cells = [("target", event.get("target")), *([("before", event.get("before"))] if before else [])]
     cells.append(("now", event.get("text")))
-    return row(str(event.get("origin", "")), cells, language)
+    return row(translate(str(event.get("origin", "")), language), cells, language)
 
 
 def row(origin: str, cells: list[tuple[str, Any]], language: str) -> str:

@@ -2,36 +2,37 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from mmdemo import catalog, folders
+from mmdemo import catalog
 from mmdemo.errors import StudioError
 from mmdemo.jobs import Job
-from mmdemo.jobs.job import WAITING
+from mmdemo.jobs.events import History
 from mmdemo.runtime.sources.base import Progress
 from mmdemo.training import submit
-from mmdemo.ui import job_cards, parts, reports, run_cards
+from mmdemo.ui import reports, run_cards
 from mmdemo.ui.ballot_view import BallotView
-from mmdemo.ui.bench import Bench, Context, State, Updates, sentence
+from mmdemo.ui.bench import Bench, Context, State, Updates
 from mmdemo.ui.curves import Curves
-from mmdemo.ui.handlers import PRESSED, private, quiet
-from mmdemo.ui.i18n import label, language_of, say
-from mmdemo.ui.taking import FORMS, forms, taken
+from mmdemo.ui.handlers import private
+from mmdemo.ui.i18n import label, say
+from mmdemo.ui.job_view import JobView, Seen
+from mmdemo.ui.pushing import Pushing
+from mmdemo.ui.taking import FORMS, forms, key, taken
+from mmdemo.ui.trying import Trying
 
-KIND = submit.TRAIN
-BEAT = 2.0
-"""Seconds between two looks at a training that runs or waits."""
-USED = ("describe", "transcribe")
+USED = ("describe", "transcribe", "talk", "align")
 """What a model must be able to do for a tab to choose it."""
 
 
-class RunView:
+class RunView(JobView):
     """One training at a time; which one is chosen from all of them."""
+
+    kind, where = submit.TRAIN, "the page of a training"
 
     def __init__(self, context: Context, tab: str = "train", fits: Callable[[Job], bool] = lambda job: True) -> None:
         """Place it here.
@@ -40,17 +41,8 @@ class RunView:
             tab: begins the names of its components.
             fits: whether a training is one of those that are shown here.
         """
-        self.context, self._fits = context, fits
-        self.runs = gr.Dropdown(
-            [],
-            label=label("run"),
-            visible=False,
-            filterable=False,
-            elem_id=f"mm-{tab}-runs",
-            elem_classes=["mm-option"],
-        )
-        self.head = gr.HTML("", js_on_load=PRESSED, elem_classes=["mm-flat"], elem_id=f"mm-{tab}-head")
-        self.problem = gr.HTML("", elem_classes=["mm-flat"], elem_id=f"mm-{tab}-problem")
+        super().__init__(context, fits)
+        self.place("run", tab)
         with gr.Row(elem_classes=["mm-take"], visible=False) as self.done:
             self.use = gr.Button(label("use_here"), size="sm", elem_classes=["mm-action"], elem_id=f"mm-{tab}-use")
             self.form = gr.Dropdown(
@@ -62,92 +54,52 @@ class RunView:
                 label("packed"), size="sm", visible=False, elem_classes=["mm-action"], elem_id=f"mm-{tab}-zip"
             )
         self.bench = Bench(context, "export" if tab == "train" else f"export_{tab}", lasting=False)
+        self.trying = Trying(context, self.runs, tab)
+        self.pushing = Pushing(context, self.runs, tab)
         self.report = gr.HTML("", elem_classes=["mm-flat"], elem_id=f"mm-{tab}-report")
         self.ballot = BallotView(context, tab)
         self.curves = Curves(tab)
         self.samples = gr.HTML("", elem_classes=["mm-flat"], elem_id=f"mm-{tab}-samples")
-        self.seen = gr.State(())
-        self.timer = gr.Timer(BEAT, active=False)
-        self.timer.tick(self.look, [self.runs, self.seen], self.outputs, **quiet())
-        self.runs.input(self.choose, self.runs, self.outputs, **quiet())
-        self.head.select(self.press, self.runs, self.outputs, **private())
+        self.watch()
         self.pack.click(self.packed, [self.runs, self.form], [self.zip, *self.bench.outputs], **private())
 
     @property
     def outputs(self) -> list[Any]:
         """What a look changes."""
-        texts = [self.head, self.problem, self.report, self.samples]
-        own = [self.runs, self.done, self.use, self.form, self.zip, self.seen, self.timer]
-        return [*texts, *own, *self.curves.outputs, *self.ballot.outputs]
+        own = [self.report, self.samples, self.done, self.use, self.form, self.zip, self.bench.status]
+        below = [*self.trying.outputs, *self.pushing.outputs, *self.curves.outputs, *self.ballot.outputs]
+        return [*super().outputs, *own, *below]
 
-    def opened(self, chosen: str | None, request: gr.Request) -> Updates:
-        """What the tab shows when it opens: the training that was chosen, else the last one."""
-        return self.shown(chosen or "", language_of(request))
+    def state(self, job: Job, said: History) -> Seen:
+        """The last event."""
+        return (said.last.get("time", 0),)
 
-    def look(self, chosen: str | None, seen: Any, request: gr.Request) -> Updates:
-        """How it stands now."""
-        return self.shown(chosen or "", language_of(request), tuple(seen or ()))
-
-    def choose(self, chosen: str, request: gr.Request) -> Updates:
-        """Show another training."""
-        return self.shown(chosen, language_of(request))
-
-    def press(self, pressed: gr.EventData, chosen: str, request: gr.Request) -> Updates:
-        """Stop, resume or remove the training."""
-        language = language_of(request)
-        try:
-            job_cards.act(pressed, self.context.studio.jobs)
-        except StudioError as error:
-            problem = parts.error(sentence(error, language, "the page of a training"))
-            return {**self.shown(chosen, language), self.problem: problem}
-        return self.shown("" if pressed.action == "remove" else chosen, language)
-
-    def shown(self, chosen: str, language: str, seen: tuple[Any, ...] = ()) -> Updates:
-        """Updates to how a training stands.
-
-        Args:
-            chosen: its id; the last one if there is none of that id.
-            seen: what the page shows: id, state, and the last event; curves and tables are sent only if that changed.
-        """
-        jobs = self.context.studio.jobs
-        try:
-            trainings = [job for job in jobs.all() if job.kind == KIND and self._fits(job)]
-        except StudioError as error:
-            return {self.problem: parts.error(sentence(error, language, "the list of jobs")), self.timer: gr.skip()}
-        if not trainings:
-            return self._nothing()
-        job = next((one for one in trainings if one.id == chosen), trainings[0])
-        said = jobs.history(job)
-        now = (job.id, job.state, job.attempt, said.last.get("time", 0), len(trainings))
-        updates: Updates = {
-            self.head: run_cards.head(job, said, language),
-            self.timer: gr.Timer(active=job.state in WAITING),
-        }
-        if now == seen:
-            return updates
-        choices = [(f"{one.title} · {when(one)}", one.id) for one in trainings]
-        report = reports.read(job.folder)
+    def details(self, job: Job, said: History, language: str) -> Updates:
+        """What can be done with its model, the report, the vote, curves and samples."""
         offered = forms(job) if job.state == "done" else []
-        updates |= {
-            self.runs: gr.update(choices=choices, value=job.id, visible=True),
-            self.report: reports.html(report, self.context.studio.settings, language),
+        can = able(job) if offered else ()
+        return {
+            self.report: reports.html(reports.read(job.folder), self.context.studio.settings, language),
             self.samples: run_cards.samples(said, language),
             self.done: gr.update(visible=bool(offered)),
             self.form: gr.update(choices=[(say(f"form_{form}", language), form) for form in offered or FORMS]),
-            self.use: gr.update(visible=any(task in USED for task in able(job))),
-            self.seen: now,
+            self.use: gr.update(visible=any(task in USED for task in can)),
+            **self.trying.shown(can),
+            **self.pushing.shown(bool(offered)),
             **self.curves.updates(said, language),
             **self.ballot.shown(job.id, job.folder if job.state == "done" else None, language),
         }
-        if not seen or seen[0] != job.id:
-            updates |= {self.problem: "", self.zip: gr.update(visible=False)}
-        return updates
 
-    def _nothing(self) -> Updates:
+    def fresh(self, job: Job) -> Updates:
+        """What was packed, tried or said of another training."""
+        return {self.zip: gr.update(visible=False), **self.bench.clear(), **self.trying.fresh(), **self.pushing.fresh()}
+
+    def nothing(self) -> Updates:
+        """Everything hidden."""
         empty = {one: "" for one in (self.head, self.problem, self.report, self.samples)}
         hidden = {one: gr.update(visible=False) for one in (self.done, self.zip)}
         runs = gr.update(choices=[], value=None, visible=False)
-        return {**empty, **hidden, self.runs: runs, self.seen: (), self.timer: gr.Timer(active=False),
+        return {**empty, **hidden, self.runs: runs, **self.trying.shown(()), **self.pushing.shown(False),
                 **self.curves.updates(None, "en"), **self.ballot.shown("", None, "en")}  # fmt: skip
 
     def packed(self, chosen: str, form: str, request: gr.Request) -> Iterator[Updates]:
@@ -171,13 +123,3 @@ def able(job: Job) -> tuple[str, ...]:
         return tuple(catalog.get(key(job)).tasks)
     except StudioError:
         return ()
-
-
-def key(job: Job) -> str:
-    """The key of the tuned model of a training, in every picker."""
-    return f"{folders.PREFIX}{(job.folder / folders.TUNED).resolve()}"
-
-
-def when(job: Job) -> str:
-    """When it was asked for."""
-    return time.strftime("%Y-%m-%d %H:%M", time.localtime(job.created))

@@ -7,7 +7,7 @@ import shutil
 import zipfile
 from pathlib import Path
 
-from mmdemo.folders import TUNED
+from mmdemo.folders import PREFIX, TUNED
 from mmdemo.jobs import Job
 from mmdemo.ui.scratch import scratch
 
@@ -16,6 +16,11 @@ FORMS = ("zip", "adapter", "ctranslate2", "gguf", "gguf-q8_0")
 
 OF_KIND = {"whisper": ("ctranslate2",), "llama": ("gguf", "gguf-q8_0")}
 """What more there is of some kinds of models."""
+
+
+def key(job: Job) -> str:
+    """The key of the tuned model of a training, in every picker."""
+    return f"{PREFIX}{(job.folder / TUNED).resolve()}"
 
 
 def forms(job: Job) -> list[str]:

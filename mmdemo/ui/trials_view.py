@@ -12,33 +12,29 @@ import gradio as gr
 
 from mmdemo.errors import StudioError
 from mmdemo.jobs import Job
-from mmdemo.jobs.job import WAITING
+from mmdemo.jobs.events import History
 from mmdemo.training import submit
 from mmdemo.training.search_config import TRIALS_FILE
-from mmdemo.ui import job_cards, parts, run_cards
+from mmdemo.ui import parts, run_cards
 from mmdemo.ui.bench import Context, Updates, sentence
-from mmdemo.ui.handlers import PRESSED, private, quiet
-from mmdemo.ui.i18n import label, language_of, say
-from mmdemo.ui.run_view import BEAT, when
+from mmdemo.ui.i18n import label, say
+from mmdemo.ui.job_view import JobView, Seen
 from mmdemo.ui.sentences import translate
 
-KIND = submit.SEARCH
 STATES = ("complete", "pruned", "fail", "running")
 Came = Mapping[str, Any]
 
 
-class TrialsView:
+class TrialsView(JobView):
     """One search at a time; which one is chosen from all of them. Hidden while there is none."""
+
+    kind, where = submit.SEARCH, "the page of a search"
 
     def __init__(self, context: Context) -> None:
         """Place it here."""
-        self.context = context
-        with gr.Column(visible=False, elem_id="mm-trials-view", elem_classes=["mm-view"]) as self.place:
-            self.searches = gr.Dropdown(
-                [], label=label("trials_run"), filterable=False, elem_id="mm-trials-runs", elem_classes=["mm-option"]
-            )
-            self.head = gr.HTML("", js_on_load=PRESSED, elem_classes=["mm-flat"], elem_id="mm-trials-head")
-            self.problem = gr.HTML("", elem_classes=["mm-flat"], elem_id="mm-trials-problem")
+        super().__init__(context)
+        with gr.Column(visible=False, elem_id="mm-trials-view", elem_classes=["mm-view"]) as self.column:
+            self.place("trials_run", "trials", shown=True)
             self.best = gr.HTML("", elem_classes=["mm-flat"], elem_id="mm-trials-best")
             with gr.Row(elem_classes=["mm-take"]):
                 self.train = gr.Button(
@@ -52,76 +48,32 @@ class TrialsView:
                     x="setting", y="share", sort="-y", elem_id="mm-trials-mattered", **_drawing()
                 )
             self.table = gr.HTML("", elem_classes=["mm-flat"], elem_id="mm-trials-table")
-        self.seen = gr.State(())
-        self.timer = gr.Timer(BEAT, active=False)
-        self.timer.tick(self.look, [self.searches, self.seen], self.outputs, **quiet())
-        self.searches.input(self.choose, self.searches, self.outputs, **quiet())
-        self.head.select(self.press, self.searches, self.outputs, **private())
+        self.watch()
 
     @property
     def outputs(self) -> list[Any]:
         """What a look changes."""
-        return [self.place, self.searches, self.head, self.problem, self.best, self.train, self.scores, self.history,
-                self.mattered, self.table, self.seen, self.timer]  # fmt: skip
+        own = [self.column, self.best, self.train, self.scores, self.history, self.mattered, self.table]
+        return [*super().outputs, *own]
 
-    def opened(self, chosen: str | None, request: gr.Request) -> Updates:
-        """What the tab shows when it opens: the search that was chosen, else the last one."""
-        return self.shown(chosen or "", language_of(request))
+    def nothing(self) -> Updates:
+        """The whole view hidden."""
+        return {self.column: gr.update(visible=False)}
 
-    def look(self, chosen: str | None, seen: Any, request: gr.Request) -> Updates:
-        """How it stands now."""
-        return self.shown(chosen or "", language_of(request), tuple(seen or ()))
+    def state(self, job: Job, said: History) -> Seen:
+        """How many trials there are, and how many are done."""
+        return len(read(job.folder).get("trials", [])), said.count[0]
 
-    def choose(self, chosen: str, request: gr.Request) -> Updates:
-        """Show another search."""
-        return self.shown(chosen, language_of(request))
-
-    def press(self, pressed: gr.EventData, chosen: str, request: gr.Request) -> Updates:
-        """Stop, resume or remove the search."""
-        language = language_of(request)
-        try:
-            job_cards.act(pressed, self.context.studio.jobs)
-        except StudioError as error:
-            problem = parts.error(sentence(error, language, "the page of a search"))
-            return {**self.shown(chosen, language), self.problem: problem}
-        return self.shown("" if pressed.action == "remove" else chosen, language)
-
-    def shown(self, chosen: str, language: str, seen: tuple[Any, ...] = ()) -> Updates:
-        """Updates to how a search stands.
-
-        Args:
-            chosen: its id; the last one if there is none of that id.
-            seen: what the page shows; plots and table are sent only if that changed.
-        """
-        jobs = self.context.studio.jobs
-        try:
-            searches = [job for job in jobs.all() if job.kind == KIND]
-        except StudioError as error:
-            return {self.problem: parts.error(sentence(error, language, "the list of jobs")), self.timer: gr.skip()}
-        if not searches:
-            return {self.place: gr.update(visible=False), self.seen: (), self.timer: gr.Timer(active=False)}
-        job = next((one for one in searches if one.id == chosen), searches[0])
-        said, came = jobs.history(job), read(job.folder)
-        updates: Updates = {
-            self.place: gr.update(visible=True),
-            self.head: run_cards.head(job, said, language),
-            self.timer: gr.Timer(active=job.state in WAITING),
-        }
-        now = (job.id, job.state, job.attempt, len(came.get("trials", [])), said.count[0], len(searches))
-        if now == seen:
-            return updates
-        choices = [(f"{one.title} · {when(one)}", one.id) for one in searches]
-        updates |= {
-            self.searches: gr.update(choices=choices, value=job.id),
+    def details(self, job: Job, said: History, language: str) -> Updates:
+        """The best settings, the plots and the trials."""
+        came = read(job.folder)
+        return {
+            self.column: gr.update(visible=True),
             self.best: best(came, language),
             self.train: gr.update(visible=bool(came.get("params"))),
             self.table: table(came, language),
-            self.seen: now,
             **self._plots(came, language),
         }
-        if not seen or seen[0] != job.id:
-            updates |= {self.problem: ""}
-        return updates
 
     def _plots(self, came: Came, language: str) -> Updates:
         metric = str(came.get("metric", ""))

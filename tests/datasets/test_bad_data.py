@@ -142,6 +142,14 @@ def test_encodings_alone_and_mixed(tmp_path: Path, settings: Settings) -> None:
     assert found.problems[0].startswith("mixed.csv mixes encodings: line 3 was read as ")
 
 
+def test_one_foreign_letter_is_no_ground_to_guess_by(tmp_path: Path, settings: Settings) -> None:
+    file = tmp_path / "a.csv"
+    file.write_bytes("text,label\ncafé au lait,a\n".encode() + "naïve idea,b\n".encode("latin-1"))
+    found = read(file, settings)
+    assert [row.text for row in found.rows] == ["café au lait", "naïve idea"]
+    assert "line 3 was read as cp1252" in found.problems[0]
+
+
 def test_three_delimiters_in_one_file(tmp_path: Path, settings: Settings) -> None:
     file = text(
         tmp_path / "t.csv",

@@ -7,10 +7,13 @@ from copy import deepcopy
 import numpy as np
 import pytest
 import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
 from transformers import AutoModel
 
-from mmdemo.errors import UnknownName
+from mmdemo.errors import UnknownName, WeightsError
 from mmdemo.fusion import svm
+from mmdemo.fusion.aligned import Aligned
 from mmdemo.fusion.config import SiameseConfig
 from mmdemo.fusion.retrieval import ranks
 from mmdemo.fusion.siamese import LOSSES, SiameseModel, info_nce, siglip
@@ -81,6 +84,44 @@ def test_towers_are_saved_and_loaded_by_plain_transformers(tmp_path) -> None:
     with torch.inference_mode():
         assert torch.equal(again.embed_media(pixels), model.embed_media(pixels))
     assert again.scale.exp().item() == pytest.approx(10) and again.bias.item() == -10
+
+
+@pytest.fixture
+def encoders(tmp_path):
+    folders = tmp_path / "seen", tmp_path / "read"
+    reader = type(READER)(**READER.to_dict() | {"vocab_size": len(TOKENIZER)})
+    for folder, config in zip(folders, (VISION["vit"], reader), strict=True):
+        torch.manual_seed(1)
+        AutoModel.from_config(config).save_pretrained(folder)
+    TOKENIZER.save_pretrained(folders[1])
+    return folders
+
+
+def test_what_was_learned_is_kept_without_the_encoders_and_joined_with_them_again(tmp_path, encoders) -> None:
+    whole = Aligned.begun(*encoders, size=16)
+    whole.save_learned(tmp_path / "small")
+    kept = load_file(tmp_path / "small" / "model.safetensors")
+    assert sorted(kept) == [
+        "bias", "media_projector.bias", "media_projector.weight", "scale", "text_projector.bias",
+        "text_projector.weight",
+    ]  # fmt: skip
+    again = Aligned.joined(tmp_path / "small", *encoders)
+    words = ["red comes from the left", "green"]
+    assert np.allclose(again.text_vectors(words), whole.text_vectors(words), atol=2e-3)
+    picture = [Image.new("RGB", (32, 32), "red")]
+    assert np.allclose(again.media_vectors(picture), whole.media_vectors(picture), atol=2e-3)
+
+
+def test_projectors_of_another_encoder_or_with_a_missing_tensor_are_refused(tmp_path, encoders) -> None:
+    Aligned.begun(*encoders, size=16).save_learned(tmp_path / "small")
+    weights = tmp_path / "small" / "model.safetensors"
+    torch.manual_seed(2)
+    AutoModel.from_config(VISION["vit"]).save_pretrained(tmp_path / "other")
+    with pytest.raises(WeightsError, match=r"belong to another encoder than the one in .*other: fetch"):
+        Aligned.joined(tmp_path / "small", tmp_path / "other", encoders[1])
+    save_file({name: tensor for name, tensor in load_file(weights).items() if name != "scale"}, weights)
+    with pytest.raises(WeightsError, match="does not fit its config: look at 'scale'"):
+        Aligned.joined(tmp_path / "small", *encoders)
 
 
 def test_an_unknown_loss_is_refused_with_the_choices() -> None:

@@ -6,6 +6,8 @@ import pytest
 import torch
 
 from mmdemo.errors import UnknownName
+from mmdemo.fusion import encoders
+from mmdemo.fusion.config import FusionVisionConfig
 from mmdemo.fusion.encoders import fingerprint
 from mmdemo.fusion.times import left_out, pooled
 from tests.fusion.chains import AUDIO, READER, VISION, chain, model_of
@@ -36,6 +38,16 @@ def test_any_speech_encoder_is_read_and_several_positions_may_become_one(kind: s
         assert torch.equal(
             model(input_ids=IDS, audio_values=sound).logits, model(input_ids=IDS, features={"audio": features}).logits
         )
+
+
+@pytest.mark.parametrize("name", ["swin_tiny_patch4_window7_224", "test_convnext", "test_vit", "focalnet_tiny_srf"])
+def test_networks_of_timm_with_the_channels_first_last_or_in_a_line_are_read(name: str) -> None:
+    size = 160 if name.startswith("test") else 224
+    with torch.device("meta"), torch.inference_mode():
+        encoder = encoders.VisionEncoder(FusionVisionConfig(architecture=name, image_size=size)).eval()
+        found = encoder.read(torch.empty(2, 3, size, size))
+        features, classes = encoder(torch.empty(2, 3, size, size))
+    assert found.shape == features.shape and found.shape[2] == encoder.network.num_features and classes.shape[0] == 2
 
 
 def test_the_mean_of_a_few_positions_is_one() -> None:

@@ -51,3 +51,19 @@ def test_a_chain_that_has_no_graphs_says_what_to_do(tmp_path, parts) -> None:
     with pytest.raises(Unsupported, match="run this one with torch"):
         export(model_of(chain(**parts)), tmp_path / "graphs")
     assert not list(tmp_path.iterdir())
+
+
+def test_making_graphs_says_nothing_about_losses(tmp_path, caplog) -> None:
+    from transformers.utils import logging
+
+    said = logging.get_logger("transformers.modeling_utils")
+    said.warning_once.__wrapped__  # noqa: B018  # it is kept by what was said: forget, so that it would be said again
+    type(said).warning_once.cache_clear()
+    root = logging.get_logger("transformers")
+    before = root.level
+    root.addHandler(caplog.handler)
+    try:
+        export(toy_model(), tmp_path / "graphs")
+    finally:
+        root.removeHandler(caplog.handler)
+    assert caplog.messages == [] and root.level == before

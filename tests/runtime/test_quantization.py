@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mmdemo import catalog
-from mmdemo.catalog import Local
+from mmdemo.catalog import Hub, Local
 from mmdemo.errors import UnknownName, Unsupported
 from mmdemo.options import meta
 from mmdemo.runtime import quantization
@@ -32,7 +32,7 @@ def test_a_device_offers_what_works_there(monkeypatch: pytest.MonkeyPatch) -> No
     assert names("smolvlm2-256m", "cpu") == ["auto", "fp32", "bf16", "int8"]
     assert names("smolvlm2-256m", "cuda") == ["auto", "fp32", "bf16", "fp16"]
     assert names("whisper-base", "cuda") == ["auto", "fp16", "int8", "fp32"]
-    assert names("smollm2-135m-instruct", "cpu") == ["auto", "int4", "bf16", "fp32"]
+    assert names("smollm2-135m-instruct", "cpu") == ["auto", "int4", "int8", "fp32", "bf16"]
     assert names("starter-describer", "cpu") == ["auto", "fp32"]
     monkeypatch.setattr(quantization, "find_spec", lambda name: object())
     assert names("smolvlm2-256m", "cuda") == ["auto", "fp32", "bf16", "fp16", "int8", "int4"]
@@ -54,9 +54,11 @@ def test_what_is_not_offered_is_refused_with_what_is(monkeypatch: pytest.MonkeyP
 def test_a_folder_with_a_gguf_file_offers_what_such_files_run_as(tmp_path: Path) -> None:
     (tmp_path / "model.gguf").touch()
     row = catalog.get(str(tmp_path))
-    assert [way.name for way in quantization.ways(row, "cpu")] == ["auto", "int4", "bf16", "fp32"]
+    assert [way.name for way in quantization.ways(row, "cpu")] == ["auto", "int4", "int8", "fp32", "bf16"]
+    of_hub = dataclasses.replace(row, sources=(Hub("a/b", patterns=("model.gguf",)),))
+    assert quantization.ways(of_hub, "cpu") == quantization.ways(row, "cpu")
     (tmp_path / "model.safetensors").touch()
-    assert "int8" in [way.name for way in quantization.ways(row, "cpu")]
+    assert "int4" not in [way.name for way in quantization.ways(row, "cpu") if not way.needs]
 
 
 def test_only_whole_weights_of_transformers_models_may_lie_on_several_devices() -> None:

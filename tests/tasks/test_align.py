@@ -95,10 +95,9 @@ def test_recordings_are_heard_where_the_model_hears(tmp_path: Path) -> None:
     assert len(found.scores) == 1
 
 
-def test_without_a_model_or_a_text_it_says_what_to_do(tmp_path: Path) -> None:
+def test_without_a_text_or_a_common_space_it_says_what_to_do(tmp_path: Path) -> None:
     picture = coloured(tmp_path, "a.png", "red")
-    with pytest.raises(InputError, match="no model of two towers yet: train"):
-        results(Colours(), [picture], model="", texts="red")
+    assert Options(model="").checkpoints() == ("starter-search",)
     with pytest.raises(InputError, match="no text to compare with"):
         results(Colours(), [picture], texts=" \n ")
     with pytest.raises(Unsupported, match="Starter describer does not put files and texts into one space"):

@@ -52,17 +52,17 @@ def unpacked(run: Path, place: Path) -> Path:
     return place
 
 
-def ran(*calls: tuple[Path, str]) -> list[str]:
-    """Run the script of each place with one argument; what it printed. One new process for all of them."""
+def ran(*calls: tuple[Any, ...]) -> list[str]:
+    """Run the script of each place with its arguments; what it printed. One new process for all of them."""
     driver = (
         "import json, os, runpy, sys\n"
-        "for place, argument in json.loads(sys.argv[1]):\n"
-        "    os.chdir(place); sys.argv = ['run.py', argument]; sys.path[0] = place\n"
+        "for place, *arguments in json.loads(sys.argv[1]):\n"
+        "    os.chdir(place); sys.argv = ['run.py', *arguments]; sys.path[0] = place\n"
         "    runpy.run_path('run.py'); print('----', flush=True)\n"
     )
     clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", driver, json.dumps([(str(place), text) for place, text in calls])],
+        [sys.executable, "-W", "ignore", "-c", driver, json.dumps([(str(place), *texts) for place, *texts in calls])],
         cwd=calls[0][0], capture_output=True, text=True, timeout=300, env={**clean, "HF_HUB_OFFLINE": "1"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]

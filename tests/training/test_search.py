@@ -67,6 +67,8 @@ def test_a_search_finds_what_learns_and_the_best_becomes_a_run(tmp_path: Path, m
     assert set(came["importance"]) == {"learning_rate", "batch"}
     assert sum(came["importance"].values()) == pytest.approx(1, abs=1e-3)
     assert not list(folder.glob("trials/*/checkpoints")), "what a trial has learned is not kept"
+    took = [note for note in toys.events_of(folder, "note") if "will take about" in note["message"]]
+    assert len(took) == 1, "how long a trial takes is said once"
     last = toys.events_of(folder)[-1]
     assert last["kind"] == "done" and last["message"].startswith("The best of 5 trials: accuracy ")
     options = submit.best_options(folder)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from mmdemo.settings import Settings
+from mmdemo.training.clock import CLOCK_FILE
 from mmdemo.training.run import run
 from tests.training import toys
 
@@ -20,6 +21,17 @@ def losses(folder: Path) -> list[float]:
     return [event["loss"] for event in toys.events_of(folder, "progress") if event.get("loss")]
 
 
+def launched(folder: Path, home: Path, port: int) -> subprocess.CompletedProcess[str]:
+    """Two processes do a run."""
+    return subprocess.run(
+        [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--num_machines",
+         "1", "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", str(port),
+         "-m", "mmdemo.training", str(folder / "run.json")],
+        cwd=ROOT, capture_output=True, text=True, timeout=300,
+        env={**os.environ, "MMDEMO_HOME": str(home), "MMDEMO_DEVICE": "cpu", "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+
+
 def test_the_loss_curve_is_that_of_one_process_with_the_double_batch(tmp_path: Path, free_port: int) -> None:
     model = toys.bert(tmp_path / "bert")
     data = toys.table(tmp_path / "rows.jsonl", toys.sentences(66))
@@ -28,15 +40,22 @@ def test_the_loss_curve_is_that_of_one_process_with_the_double_batch(tmp_path: P
     one = toys.a_run(tmp_path / "one", **common, batch=8)
     assert run(one, Settings(home=str(tmp_path / "home"), threads=1)) == 0
     two = toys.a_run(tmp_path / "two", **common, batch=4)
-    done = subprocess.run(
-        [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--num_machines",
-         "1", "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", str(free_port),
-         "-m", "mmdemo.training", str(two / "run.json")],
-        cwd=ROOT, capture_output=True, text=True, timeout=300,
-        env={**os.environ, "MMDEMO_HOME": str(tmp_path / "home"), "MMDEMO_DEVICE": "cpu", "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
+    done = launched(two, tmp_path / "home", free_port)
     assert done.returncode == 0, done.stderr[-3000:]
     assert losses(two)[0] == pytest.approx(losses(one)[0], abs=1e-4)
     assert losses(two)[-1] == pytest.approx(losses(one)[-1], abs=2e-3)
     assert toys.events_of(two)[-1]["kind"] == "done"
     assert len([event for event in toys.events_of(two) if event["kind"] == "done"]) == 1
+
+
+def test_two_processes_go_by_one_clock(tmp_path: Path, free_port: int) -> None:
+    model, data = toys.bert(tmp_path / "bert"), toys.table(tmp_path / "rows.jsonl", toys.sentences(66))
+    folder = toys.a_run(
+        tmp_path / "run", task="text-classification", data=str(data), model=str(model), batch=4, epochs=1000,
+        minutes=0.05, evaluate_every=1000,
+    )  # fmt: skip
+    done = launched(folder, tmp_path / "home", free_port)
+    assert done.returncode == 0, done.stderr[-3000:]
+    steps = [int(line.split()[0]) for line in (folder / CLOCK_FILE).read_text().splitlines()]
+    assert steps == list(range(len(steps))) and len(steps) > 2, "one reading a step, whichever process asks"
+    assert any("The time is up" in note["message"] for note in toys.events_of(folder, "note"))

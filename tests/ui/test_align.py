@@ -69,11 +69,12 @@ def test_a_text_searches_what_was_dropped_before_it_was_written(studio: Any, pic
     assert 'role="alert"' in shown[tab.bench.status]
 
 
-def test_without_towers_one_sentence_says_how_to_get_them_and_then_they_are_offered(studio: Any) -> None:
+def test_the_starter_towers_are_offered_and_towers_that_were_trained_here_come_first(studio: Any) -> None:
     tab = placed(Align, studio)
-    update, none = tab.offered("", REQUEST)
-    assert update["value"] == "" and "There is no model of two towers yet" in none and "Train tab" in none
+    assert tab.offered("")["value"] == "starter-search"
     spec = replace(catalog.get("starter-describer"), key="folder:/x/model", title="cats · towers", tasks=("align",))
     studio.own["own"] = Row(spec, True, False, 1)
-    update, none = tab.offered("", REQUEST)
-    assert update["value"] == "folder:/x/model" and none == ""
+    update = tab.offered("")
+    assert update["value"] == "folder:/x/model"
+    assert [key for _, key in update["choices"]] == ["folder:/x/model", "starter-search"]
+    assert tab.offered("starter-search")["value"] == "starter-search"

@@ -12,9 +12,15 @@ import pytest
 from PIL import Image
 
 from mmdemo.chains import Compose as Choices
+from mmdemo.fusion.checkpoint import keep
+from mmdemo.runtime.manager import Manager
+from mmdemo.settings import Settings
 from mmdemo.ui import chain_cards
 from mmdemo.ui.chain_training import is_of_chain
+from mmdemo.ui.form import Form
 from mmdemo.ui.tabs.compose import Compose
+from tests.fusion.chains import AUDIO, VISION, model_of
+from tests.fusion.chains import chain as a_chain
 from tests.jobs.conftest import command
 from tests.ui.handling import CHINESE, REQUEST, all_of, placed
 
@@ -112,12 +118,12 @@ def test_its_training_is_the_job_of_the_train_tab(tab: Compose, studio: Any, tmp
     all_of(tab.compose("tiny eyes", *values(tab), REQUEST))
     model = tab.training.offered(None)["value"]
     _, shown = all_of(tab.training.start(model, "", "", 0, REQUEST))
-    assert "There are no data to train on yet" in shown[tab.training.bench.status]
+    assert "There are no data to train on yet" in shown[tab.training.drop.bench.status]
     _, shown = all_of(tab.training.start(None, "x", "", 0, CHINESE))
-    assert "还没有可训练的链" in shown[tab.training.bench.status]
+    assert "还没有可训练的链" in shown[tab.training.drop.bench.status]
     data = captions(tmp_path / "squares")
-    _, shown = all_of(tab.training.picked(str(data), REQUEST))
-    assert "6 rows are ready" in shown[tab.training.bench.status] and shown[tab.training.data] == str(data)
+    _, shown = all_of(tab.training.drop.picked(str(data), REQUEST))
+    assert "6 rows are ready" in shown[tab.training.drop.bench.status] and shown[tab.training.drop.data] == str(data)
     busy = studio.jobs.submit("train", "Busy", lambda folder: command(folder, 3000, 0.02))  # so that it waits
     _, shown = all_of(tab.training.start(model, str(data), shown[tab.training.task], 2.5, REQUEST))
     (job,) = [one for one in studio.jobs.all() if one.id != busy.id]
@@ -128,3 +134,30 @@ def test_its_training_is_the_job_of_the_train_tab(tab: Compose, studio: Any, tmp
     assert [value for _, value in shown[tab.view.runs]["choices"]] == [job.id], "other trainings are not shown here"
     studio.jobs.stop(job.id)
     studio.jobs.stop(busy.id)
+
+
+@pytest.mark.parametrize(
+    ("parts", "tabs"),
+    [
+        ({"vision_config": VISION["fusion_patches"], "audio_config": AUDIO["fusion_patches"][0]}, (True, True, True)),
+        ({"vision_config": VISION["fusion_patches"]}, (True, True, False)),
+        ({"audio_config": AUDIO["fusion_patches"][0]}, (False, False, True)),
+    ],
+)
+def test_a_tuned_chain_is_among_the_models_of_every_tab_that_it_has_an_encoder_for(
+    tmp_path: Path, parts: Any, tabs: tuple[bool, ...]
+) -> None:
+    settings = Settings(home=str(tmp_path), offline=True)
+    folder = settings.runs_folder / "20260101-000000-aaaa" / "model"
+    keep(model_of(a_chain(**parts)), folder)
+    manager = Manager(settings)
+    (spec,) = (row.spec for row in manager.rows() if row.spec.backend == "chain")
+    for task, field, there in zip(("describe", "caption", "transcribe"), ["model"] * 3, tabs, strict=True):
+        form = Form.of(task)
+        values = dict(zip(form.components.values(), form.defaults(), strict=True))
+        offered = form.offers(manager.rows(), {one: values[one] for one in form.models})
+        keys = [key for _, key in offered[form.components[field]]["choices"]]
+        assert (spec.key in keys) == there, (task, keys)
+        if there:
+            chosen = form.choosing(manager.rows(), spec.key)
+            assert chosen[form.components[field]]["value"] == spec.key

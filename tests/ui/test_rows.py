@@ -34,7 +34,7 @@ def pressed(action: str, value: str) -> Any:
 
 def test_rows_come_page_by_page_and_are_found(tab: Train, table: Path) -> None:
     rows = tab.rows
-    _, shown = all_of(tab.picked(str(table), REQUEST))
+    _, shown = all_of(tab.drop.picked(str(table), REQUEST))
     assert shown[rows.box]["visible"] and shown[rows.gallery].count("<li") == 12
     assert "Rows 1 to 12 of 30" in shown[rows.where] and not shown[rows.before]["interactive"]
     last = rows.later(str(table), 12, "", REQUEST)
@@ -48,7 +48,7 @@ def test_rows_come_page_by_page_and_are_found(tab: Train, table: Path) -> None:
 
 def test_a_row_is_corrected_and_left_out_in_a_set_of_its_own(tab: Train, table: Path, studio: Any) -> None:
     rows, before = tab.rows, table.read_bytes()
-    all_of(tab.picked(str(table), REQUEST))
+    all_of(tab.drop.picked(str(table), REQUEST))
     names = [name for name, _ in rows._rows(table)]
     one = rows.pressed(str(table), 0, "", pressed("edit", names[1]), REQUEST)
     assert one[rows.editor]["visible"] and (one[rows.text], one[rows.answer]) == ("text 1", "b")
@@ -65,8 +65,8 @@ def test_a_row_is_corrected_and_left_out_in_a_set_of_its_own(tab: Train, table: 
     assert "text 0<" in back[rows.gallery] and "version 3" in back[rows.where]
     gone = rows.saved(fixed, 0, "", "gone", "x", "y", CHINESE)
     assert "那一行已不存在" in gone[rows.where] and rows.data not in gone
-    _, again = all_of(tab.picked(fixed, REQUEST))
-    assert "30 rows" in again[tab.found] and again[tab.data] == fixed and again[rows.undo]["interactive"]
+    _, again = all_of(tab.drop.picked(fixed, REQUEST))
+    assert "30 rows" in again[tab.drop.found] and again[tab.data] == fixed and again[rows.undo]["interactive"]
     assert table.read_bytes() == before
 
 
@@ -75,5 +75,5 @@ def test_pictures_and_recordings_can_be_seen_and_heard(tab: Train, tmp_path: Pat
     picture(root / "a.png")
     recording(root / "b.wav")
     lines(root / "metadata.jsonl", [{"file_name": name, "text": "one"} for name in ("a.png", "b.wav")])
-    _, shown = all_of(tab.picked(str(root), REQUEST))
+    _, shown = all_of(tab.drop.picked(str(root), REQUEST))
     assert '<img class="mm-thumb"' in shown[tab.rows.gallery] and '<audio class="mm-thumb"' in shown[tab.rows.gallery]

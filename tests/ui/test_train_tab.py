@@ -20,8 +20,8 @@ from mmdemo.training import config
 from mmdemo.training.config import TrainOptions
 from mmdemo.training.submit import title
 from mmdemo.ui import uploads
-from mmdemo.ui.run_view import key
 from mmdemo.ui.tabs.train import Train
+from mmdemo.ui.taking import key
 from tests.jobs.conftest import command, counted, until
 from tests.ui.handling import CHINESE, REQUEST, all_of, placed
 
@@ -50,23 +50,25 @@ def training(studio: Any, title: str = "Cats", steps: int = 5, *how: str) -> Job
 
 
 def test_a_table_that_is_dropped_is_kept_shown_and_its_task_is_chosen(tab: Train, table: Path) -> None:
-    _, shown = all_of(tab.dropped([str(table)], REQUEST))
+    _, shown = all_of(tab.drop.dropped([str(table)], REQUEST))
     kept = Path(shown[tab.data])
     assert kept.read_bytes() == table.read_bytes() and kept.is_relative_to(tab.context.studio.settings.datasets_folder)
     assert shown[tab.task] == "text-classification"
-    assert "12 rows" in shown[tab.found] and "2 classes: arrival 8, lost 4" in shown[tab.found]
-    assert "When does my card arrive?" in shown[tab.rows.gallery] and "12 rows are ready" in shown[tab.bench.status]
-    assert tab.own_sets()[tab.sets]["choices"] == [(kept.parent.name, str(kept))]
-    _, again = all_of(tab.picked(str(kept), CHINESE))
-    assert "12 行" in again[tab.found] and again[tab.data] == str(kept)
+    assert "12 rows" in shown[tab.drop.found] and "2 classes: arrival 8, lost 4" in shown[tab.drop.found]
+    assert (
+        "When does my card arrive?" in shown[tab.rows.gallery] and "12 rows are ready" in shown[tab.drop.bench.status]
+    )
+    assert tab.own_sets()[tab.drop.sets]["choices"] == [(kept.parent.name, str(kept))]
+    _, again = all_of(tab.drop.picked(str(kept), CHINESE))
+    assert "12 行" in again[tab.drop.found] and again[tab.data] == str(kept)
 
 
 def test_what_cannot_be_read_is_told_where_it_was_dropped(tab: Train, tmp_path: Path) -> None:
     bad = tmp_path / "broken.zip"
     bad.write_bytes(b"PK\x03\x04 no archive")
-    _, shown = all_of(tab.dropped([str(bad)], REQUEST))
-    assert 'role="alert"' in shown[tab.bench.status] and "broken.zip" in shown[tab.bench.status]
-    assert tab.found not in shown and tab.data not in shown
+    _, shown = all_of(tab.drop.dropped([str(bad)], REQUEST))
+    assert 'role="alert"' in shown[tab.drop.bench.status] and "broken.zip" in shown[tab.drop.bench.status]
+    assert tab.drop.found not in shown and tab.data not in shown
 
 
 def start(tab: Train, **values: Any) -> dict[Any, Any]:
@@ -75,7 +77,7 @@ def start(tab: Train, **values: Any) -> dict[Any, Any]:
 
 
 def test_without_data_nothing_is_started(tab: Train) -> None:
-    assert "There are no data to train on yet" in start(tab)[tab.bench.status]
+    assert "There are no data to train on yet" in start(tab)[tab.drop.bench.status]
     assert tab.context.studio.jobs.all() == []
 
 
@@ -114,7 +116,7 @@ def test_two_clicks_start_one_training_and_other_settings_another(tab: Train, ta
 
 
 def test_wrong_settings_are_refused_in_place(tab: Train, table: Path) -> None:
-    assert "must be at most" in start(tab, data=str(table), warmup=7.0)[tab.bench.status]
+    assert "must be at most" in start(tab, data=str(table), warmup=7.0)[tab.drop.bench.status]
 
 
 def test_a_training_is_watched_until_its_report(tab: Train, studio: Any) -> None:
@@ -155,7 +157,7 @@ def test_the_report_says_worse_and_cannot_tell_and_escapes_what_people_wrote(stu
     html = reports.html(REPORT, studio.settings, "en")
     assert "row &lt;2&gt;" in html and "-0.500 … -0.300" in html and "/gone" not in html
     open_ = reports.html({**REPORT, "verdict": "can't tell yet: 9 rows"}, studio.settings, "zh")
-    assert "尚不能判断：9 行" in open_
+    assert "尚不能判断：9 行" in open_ and "a.csv 第 &lt;2&gt; 行" in open_
     assert "▼" in reports.verdict({**REPORT, "verdict": "worse"}, "en")
     assert reports.html({}, studio.settings, "en") == "" and reports.read(Path("/nowhere")) == {}
     table = reports.html({**REPORT, "report": "precision <b>", "labels": ["a", "b"], "confusion": [[3, 1], [0, 5]]},

@@ -61,7 +61,7 @@ def test_a_search_is_one_job_for_two_clicks_with_its_file(tab: Train, tmp_path: 
     for _ in range(2):
         _, shown = all_of(tab.search(*values, REQUEST))
     (job,) = [one for one in jobs.all() if one.kind == "search"]
-    assert shown[tab.trials.searches]["value"] == job.id and shown[tab.trials.place]["visible"] is True
+    assert shown[tab.trials.runs]["value"] == job.id and shown[tab.trials.column]["visible"] is True
     file = json.loads((job.folder / "search.json").read_text())
     assert file["run"]["epochs"] == 3 and file["search"]["trials"] == 7 and file["search"]["ranges"] == "batch=4,8"
     assert job.argv == (sys.executable, "-m", "mmdemo.training.search", str(job.folder))
@@ -71,9 +71,9 @@ def test_a_search_is_one_job_for_two_clicks_with_its_file(tab: Train, tmp_path: 
 
 def test_without_data_or_with_a_wrong_range_nothing_is_started(tab: Train) -> None:
     _, shown = all_of(tab.search(*given(tab), REQUEST))
-    assert "There are no data to train on yet" in shown[tab.bench.status]
+    assert "There are no data to train on yet" in shown[tab.drop.bench.status]
     _, shown = all_of(tab.search(*given(tab, data="/x", ranges="epochs=9..2"), CHINESE))
-    assert "epochs 的范围终点小于起点" in shown[tab.bench.status]
+    assert "epochs 的范围终点小于起点" in shown[tab.drop.bench.status]
     assert tab.context.studio.jobs.all() == []
 
 
@@ -84,12 +84,12 @@ def test_ranges_are_offered_by_task_and_data(tab: Train, tmp_path: Path) -> None
     lines = shown[tab.how.components["ranges"]].splitlines()
     assert {line.partition("=")[0] for line in lines} >= {"learning_rate", "lora_rank", "dropout"}
     _, shown = all_of(tab.ranges(*given(tab)[: len(tab.options.inputs)], REQUEST))
-    assert "There are no data to train on yet" in shown[tab.bench.status]
+    assert "There are no data to train on yet" in shown[tab.drop.bench.status]
 
 
 def test_trials_are_listed_plotted_and_the_best_is_trained(tab: Train) -> None:
     view, jobs = tab.trials, tab.context.studio.jobs
-    assert view.opened(None, REQUEST)[view.place]["visible"] is False
+    assert view.opened(None, REQUEST)[view.column]["visible"] is False
     job = searched(tab)
     shown = view.opened(None, REQUEST)
     assert set(shown) <= set(view.outputs)
@@ -121,7 +121,7 @@ def test_a_search_without_a_result_trains_nothing_and_is_removed(tab: Train) -> 
     _, after = all_of(tab.best(job.id, REQUEST))
     assert "no settings yet" in after[view.problem]
     pressed: Any = gr.EventData(None, {"value": job.id, "action": "remove"})
-    assert view.press(pressed, job.id, REQUEST)[view.place]["visible"] is False and not job.folder.exists()
+    assert view.press(pressed, job.id, REQUEST)[view.column]["visible"] is False and not job.folder.exists()
     assert jobs.all() == []
 
 
@@ -129,4 +129,4 @@ def test_the_drawer_shows_a_search_where_it_belongs(tab: Train) -> None:
     job = searched(tab)
     pressed: Any = gr.EventData(None, {"value": job.id, "action": "show"})
     updates = dict(zip([None, *tab.outputs], tab.show(pressed, REQUEST), strict=True))
-    assert updates[tab.trials.searches]["value"] == job.id
+    assert updates[tab.trials.runs]["value"] == job.id

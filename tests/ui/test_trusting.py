@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from mmdemo.ui.tabs.trusting import is_here
+from mmdemo.ui.here import is_here
 
 
 def request(client: str, **headers: str) -> SimpleNamespace:

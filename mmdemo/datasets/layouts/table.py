@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from mmdemo.datasets import making, tables
+from mmdemo.datasets import class_names, making, tables
 from mmdemo.datasets.columns import recognised
 from mmdemo.datasets.folder import Folder
 from mmdemo.datasets.layouts import Found
@@ -52,7 +52,7 @@ def read(folder: Folder, given: Mapping[str, str]) -> Found | None:
         ]
     columns_of = recognised(records, folder, given)
     rows = making.rows(records, columns_of, folder, folder.problems)
-    return Found(_layout(files, form, columns_of), rows, columns_of)
+    return Found(_layout(files, form, columns_of), class_names.named(rows, columns_of, folder), columns_of)
 
 
 def chosen(folder: Folder) -> list[Path]:

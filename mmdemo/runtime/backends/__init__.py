@@ -7,6 +7,9 @@ tell the weights from the rest. To add an engine, add a file and a line here.
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
@@ -37,6 +40,26 @@ BACKENDS: dict[str, str] = {
     "embedder": "mmdemo.runtime.backends.embedder:EmbedderBackend",
 }
 
+_one = threading.RLock()
+WAIT = 0.1
+"""Seconds between two looks whether who waits for it has left."""
+
+
+@contextmanager
+def _alone(request: Load) -> Iterator[None]:
+    """Let one thread at a time import engines and build models: `transformers` makes its modules when they are first
+    asked for, which two threads at once can find half made; and an estimate builds without memory, for all threads.
+
+    Raises:
+        Cancelled: the user stopped while another one was loaded.
+    """
+    while not _one.acquire(timeout=WAIT):
+        request.go_on()
+    try:
+        yield
+    finally:
+        _one.release()
+
 
 def estimate(request: Load) -> Estimate:
     """What the checkpoint will take in memory: what its engine says, else the size of its files.
@@ -46,11 +69,12 @@ def estimate(request: Load) -> Estimate:
         WeightsError: for a checkpoint that the engine cannot read, or that is dangerous (see `trust`).
     """
     trust.check(request)
-    engine = _engine(request)
-    if hasattr(engine, "estimate"):
-        return engine.estimate(request)  # type: ignore[no-any-return]
-    if hasattr(engine, "size"):
-        return Estimate((Part("weights", 0, engine.size(request)),))
+    with _alone(request):
+        engine = _engine(request)
+        if hasattr(engine, "estimate"):
+            return engine.estimate(request)  # type: ignore[no-any-return]
+        if hasattr(engine, "size"):
+            return Estimate((Part("weights", 0, engine.size(request)),))
     return Estimate(tuple(Part(key, 0, bytes_in(folder)) for key, folder in request.folders.items()))
 
 
@@ -62,7 +86,8 @@ def load(request: Load) -> Backend:
         WeightsError: for a checkpoint that the engine cannot read, or that is dangerous (see `trust`).
     """
     trust.check(request)
-    backend: Backend = _engine(request)(request)
+    with _alone(request):
+        backend: Backend = _engine(request)(request)
     return backend
 
 

@@ -73,20 +73,19 @@ class ChainBackend:
 
     def answer(self, asks: Sequence[Ask]) -> Iterator[Seen]:
         """As `describe`, each picture with its own question and length."""
-        scenes = [Scene((ask.image,), None) for ask in asks]
-        return self._told(
-            scenes, [ask.question for ask in asks], [ask.max_words for ask in asks], [ask.left for ask in asks]
-        )
+        scenes = [Scene((ask.image,), None, ask.left) for ask in asks]
+        return self._told(scenes, [ask.question for ask in asks], [ask.max_words for ask in asks])
 
     def watch(self, scenes: Sequence[Scene], *, max_words: int) -> Iterator[Seen]:
         """What is seen and heard in each scene; see `runtime.scenes.Watcher`."""
-        return self._told(scenes, [""] * len(scenes), [max_words] * len(scenes), [lambda: False] * len(scenes))
+        return self._told(scenes, [""] * len(scenes), [max_words] * len(scenes))
 
     def transcribe(self, clips: Sequence[Clip], hearing: Hearing) -> Iterator[Heard]:
         """One segment for each clip, in the clips' order: what the chain has learned to write of a sound."""
         for begin in range(0, len(clips), AT_ONCE):
             part = clips[begin : begin + AT_ONCE]
-            for seen in sorted(self.watch([Scene((), clip.samples) for clip in part], max_words=60), key=_place):
+            scenes = [Scene((), clip.samples, hearing.left) for clip in part]
+            for seen in sorted(self.watch(scenes, max_words=60), key=_place):
                 clip = part[seen.index]
                 if seen.done and seen.text:
                     end = clip.start + len(clip.samples) / RATE
@@ -105,16 +104,18 @@ class ChainBackend:
         scenes = [(one, self._given([Scene(one.frames, one.sound)], [one.text])) for one in given]
         return chain_why.explain(self._model, self._tokenizer, scenes, answer, self._search, self._threads)
 
-    def _told(
-        self, scenes: Sequence[Scene], questions: Sequence[str], words: Sequence[int], left: Any
-    ) -> Iterator[Seen]:
+    def _told(self, scenes: Sequence[Scene], questions: Sequence[str], words: Sequence[int]) -> Iterator[Seen]:
         given = self._given(scenes, questions)
         room = chain_why.room(self._config)
         limits = [min(room, generation.tokens_for(count)) for count in words]
+        left = [scene.left for scene in scenes]
         if self._search.get("num_beams", 1) > 1:
             checkpoint.use_threads(self._threads)
             with torch.inference_mode():
-                ids = self._model.generate(**given, max_new_tokens=max(limits), do_sample=False, **self._search)
+                ids = self._model.generate(
+                    **given, max_new_tokens=max(limits), do_sample=False, stopping_criteria=[generation.unless(left)],
+                    **self._search,
+                )  # fmt: skip
             for row, text in enumerate(self._tokenizer.batch_decode(ids, skip_special_tokens=True)):
                 yield Seen(row, sentence(text), done=True)
             return

@@ -7,6 +7,7 @@ named in `MMDEMO_TRUST_REMOTE_CODE`, or allowed in the page.
 from __future__ import annotations
 
 import gc
+import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -165,12 +166,14 @@ def estimate(
 
 
 def quiet() -> None:
-    """Keep the libraries' progress bars off the terminal: the studio reports progress itself."""
+    """Keep the libraries' progress bars and warnings off the terminal: the studio reports what one can act on."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # forked workers would warn
-    from transformers.utils import logging
+    # on processors with AVX512-BF16 it misses a kernel of the Hub's at its import, which it does without
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+    from transformers.utils import logging as said
 
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
+    said.disable_progress_bar()
+    said.set_verbosity_error()
 
 
 def use_threads(threads: int) -> None:

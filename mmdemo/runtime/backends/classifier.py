@@ -1,4 +1,4 @@
-"""Classifiers of `transformers`: of texts, pictures and sounds; and taggers of the words of a text."""
+"""Classifiers of `transformers`: of texts, pictures and sounds; taggers of words; either with pictures beside texts."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ import numpy as np
 import torch
 
 from mmdemo import torchvision_ops
+from mmdemo.fusion import classes, reading
 from mmdemo.fusion.pixels import pixels
 from mmdemo.results import Label
 from mmdemo.runtime.backends import checkpoint
 from mmdemo.runtime.base import RATE, Load
-from mmdemo.runtime.classifying import Found, entities, words
+from mmdemo.runtime.classifying import PAIRS, Found, Pair, entities, words
 from mmdemo.runtime.estimates import Estimate
 
 TOP = 20
@@ -50,6 +51,9 @@ class ClassifierBackend:
         config: Any = checkpoint.opened(self.spec.title, folder, lambda: checkpoint.config_of(folder, request.trusted))
         ending = ending_of(config)
         self.takes, opener = KINDS[ending]
+        self._looks = config.vision_config if isinstance(config, classes.CONFIG) else None
+        if self._looks is not None:
+            self.takes = PAIRS
         self.tags = ending == "ForTokenClassification"
         self._processor: Any = checkpoint.opened(self.spec.title, folder, lambda: self._prepares(folder, config))
         request.go_on()
@@ -64,7 +68,12 @@ class ClassifierBackend:
 
         if self.takes == "image" and getattr(config, "pretrained_cfg", None):
             return None
-        kinds: dict[str, Any] = {"text": AutoTokenizer, "image": AutoImageProcessor, "audio": AutoFeatureExtractor}
+        kinds: dict[str, Any] = {
+            "text": AutoTokenizer,
+            PAIRS: AutoTokenizer,
+            "image": AutoImageProcessor,
+            "audio": AutoFeatureExtractor,
+        }
         return kinds[self.takes].from_pretrained(folder, local_files_only=True, trust_remote_code=False)
 
     @staticmethod
@@ -78,7 +87,7 @@ class ClassifierBackend:
         """See `classifying.Classifier`."""
         checkpoint.use_threads(self._threads)
         if self.tags:
-            return [self._tagged(text) for text in inputs]
+            return [self._tagged(one) for one in inputs]
         shares = self._model(**self._given(list(inputs))).logits.float().softmax(-1).cpu()
         found = []
         for line in shares:
@@ -89,8 +98,9 @@ class ClassifierBackend:
 
     def _given(self, inputs: list[Any]) -> dict[str, Any]:
         """What the model takes of a batch."""
-        if self.takes == "text":
-            made = self._processor(inputs, padding=True, truncation=True, max_length=self._most, return_tensors="pt")
+        if self.takes in ("text", PAIRS):
+            texts = [one.text if isinstance(one, Pair) else one for one in inputs]
+            made = self._processor(texts, padding=True, truncation=True, max_length=self._most, return_tensors="pt")
         elif self.takes == "audio":
             whole = self._model.config.model_type == "whisper"  # it always hears half a minute
             padding = {} if whole else {"padding": True}
@@ -101,10 +111,22 @@ class ClassifierBackend:
             form = self._model.config.pretrained_cfg
             values = pixels(inputs, int(form["input_size"][-1]), form["mean"], form["std"])
             made = {"pixel_values": torch.from_numpy(np.ascontiguousarray(values))}
-        return {name: tensor.to(self._model.device) for name, tensor in made.items()}
+        return {name: tensor.to(self._model.device) for name, tensor in {**made, **self._seen(inputs)}.items()}
 
-    def _tagged(self, text: str) -> Found:
+    def _seen(self, inputs: Sequence[Any]) -> dict[str, Any]:
+        """The pictures of pairs; nothing where none has one."""
+        images = [getattr(one, "image", None) for one in inputs]
+        blank = next((image for image in images if image is not None), None)
+        if self._looks is None or blank is None:
+            return {}
+        values = reading.pictures([blank if image is None else image for image in images], self._looks)
+        there = torch.tensor([image is not None for image in images])
+        return {"pixel_values": torch.from_numpy(values), "picture_mask": there}
+
+    def _tagged(self, given: Any) -> Found:
         """What a tagger names in a text: the tag of a word is that of its first piece, as it was learned."""
+        text = given.text if isinstance(given, Pair) else given
+        seen = {name: tensor.to(self._model.device) for name, tensor in self._seen([given]).items()}
         spans = words(text)
         if not spans:
             return Found()
@@ -116,7 +138,7 @@ class ClassifierBackend:
                 max_length=self._most, return_tensors="pt",
             )  # fmt: skip
             places = made.word_ids()
-            shares = self._model(**made.to(self._model.device)).logits[0].float().softmax(-1)
+            shares = self._model(**made.to(self._model.device), **seen).logits[0].float().softmax(-1)
             first = {word: place for place, word in reversed(list(enumerate(places))) if word is not None}
             for word, place in sorted(first.items()):
                 sure, number = shares[place].max(-1)

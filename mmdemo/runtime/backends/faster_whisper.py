@@ -115,6 +115,7 @@ class FasterWhisperBackend:
             ]
             while jobs:
                 for job in jobs:
+                    hearing.go_on()
                     job.encoded = self._encode(job.clip.samples, job.window)
                 self._settle(jobs, languages, code)
                 jobs = [again for batch in batches(jobs) for again in self._decode(batch, languages, hearing, heard)]
@@ -180,6 +181,7 @@ class FasterWhisperBackend:
         heard: list[list[tuple[Clip, Segment]]],
     ) -> list[Job]:
         """Write what was said in clips of one window into `heard`; return what has to be heard again."""
+        hearing.go_on()
         from faster_whisper.transcribe import get_suppressed_tokens
 
         tokenizers = [self._tokenizer(languages[job.clip.source].code, hearing) for job in jobs]

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mmdemo.errors import Cancelled
 from mmdemo.runtime.backends import checkpoint
 from mmdemo.runtime.handover import threaded
 
@@ -65,6 +66,23 @@ def steps(
             )
 
     return threaded(run, "generate", stop.set)
+
+
+def unless(left: Sequence[Callable[[], bool]]) -> Callable[..., Tensor]:
+    """A stopping criterion that ends `generate` at its next step, by an error, when everybody has left.
+
+    For searches that give nothing before their end, so that closing them cannot stop them.
+
+    Raises:
+        Cancelled: from inside `generate`.
+    """
+
+    def criterion(input_ids: Tensor, scores: Any, **_: Any) -> Tensor:
+        if left and all(gone() for gone in left):
+            raise Cancelled("Stopped.")
+        return torch.zeros(input_ids.shape[0], dtype=torch.bool, device=input_ids.device)
+
+    return criterion
 
 
 class Growing:

@@ -5,7 +5,7 @@ Of a model that speaks too, only the part that reads and writes (its thinker) is
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import Any
 
@@ -52,7 +52,7 @@ class MultimodalBackend(ImageTextBackend):
         most = AT_ONCE[self.device] if self._tokenizer.pad_token_id is not None else 1
         for begin in range(0, len(clips), most):
             part = clips[begin : begin + most]
-            for clip, text in zip(part, self._heard(part, told), strict=True):
+            for clip, text in zip(part, self._heard(part, told, hearing.left), strict=True):
                 if text and whisper_text.repetitiveness(text) <= whisper_text.TOO_REPETITIVE:
                     end = clip.start + len(clip.samples) / RATE
                     yield Heard(Segment(clip.start, end, text), clip.source, code, 1.0 if code else 0.0)
@@ -68,7 +68,7 @@ class MultimodalBackend(ImageTextBackend):
                 yield from super().explain([one], answer)
                 continue
             samples, told = speech_why.sound_of(one.sound), asked_to_write(Hearing(), "")
-            said = answer or self._heard([Clip(samples)], told)[0]
+            said = answer or self._heard([Clip(samples)], told, lambda: False)[0]
             content = [{"type": "audio", "audio": lengthened(samples)}, {"type": "text", "text": told}]
             inputs = self._chatted([[{"role": "user", "content": content}]])
             reasons, tokens = image_text_why.explained(self._model, self._tokenizer, inputs, said, None)
@@ -107,7 +107,7 @@ class MultimodalBackend(ImageTextBackend):
         with closing(running):
             yield from (piece for _, piece in running)
 
-    def _heard(self, clips: Sequence[Clip], told: str) -> list[str]:
+    def _heard(self, clips: Sequence[Clip], told: str, left: Callable[[], bool]) -> list[str]:
         """What was said in each clip."""
         chats = [
             [
@@ -130,6 +130,7 @@ class MultimodalBackend(ImageTextBackend):
             len(clips),
             threads=self._threads,
             max_new_tokens=max(8, int(TOKENS * longest)),
+            left=[left] * len(clips),
             **self._options,
         )
         with closing(running):

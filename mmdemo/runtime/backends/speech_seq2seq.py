@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from mmdemo.results import Segment, Word
-from mmdemo.runtime.backends import checkpoint, quantized, speech_why, whisper_text
+from mmdemo.runtime.backends import checkpoint, generation, quantized, speech_why, whisper_text
 from mmdemo.runtime.backends.languages import checked
 from mmdemo.runtime.base import RATE, Clip, Heard, Hearing, Load
 from mmdemo.runtime.estimates import Estimate
@@ -143,7 +143,10 @@ class SpeechSeq2SeqBackend:
         seconds = [len(clip.samples) / RATE for clip in clips]
         inputs = self._inputs(clips, padding=True)
         limit = max(8, int(TOKENS * max(seconds)))
-        tokens = self._model.generate(**inputs, num_beams=hearing.beams, do_sample=False, max_new_tokens=limit)
+        tokens = self._model.generate(
+            **inputs, num_beams=hearing.beams, do_sample=False, max_new_tokens=limit,
+            stopping_criteria=[generation.unless([hearing.left])],
+        )  # fmt: skip
         texts = [text.strip() for text in self._processor.batch_decode(tokens, skip_special_tokens=True)]
         return [
             [Segment(clip.start, clip.start + length, text)]
@@ -172,6 +175,7 @@ class SpeechSeq2SeqBackend:
             **inputs,
             **more,
             num_beams=hearing.beams,
+            stopping_criteria=[generation.unless([hearing.left])],
             return_timestamps=True,
             return_segments=True,
             return_token_timestamps=hearing.words,

@@ -32,9 +32,9 @@ class TowersBackend:
         from mmdemo.fusion.aligned import Aligned
 
         self.spec, self.device, self._threads = request.spec, request.device, request.threads
-        folder = request.folders[request.spec.key]
+        folder, *parts = (request.folders[key] for key in (request.spec.key, *request.spec.parts))
         checkpoint.check_format(folder, request.spec.title)
-        self._towers: Any = Aligned.load(folder)
+        self._towers: Any = Aligned.joined(folder, *parts) if parts else Aligned.load(folder)
         self._towers.model.to(request.device)
         self.hears = self._towers.extractor is not None
         self._kept: OrderedDict[bytes, Floats] = OrderedDict()

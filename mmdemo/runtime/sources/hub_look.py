@@ -16,7 +16,7 @@ from mmdemo.errors import Unreachable, WeightsError
 from mmdemo.runtime import trust
 from mmdemo.runtime.sources import hub_ask, store
 from mmdemo.runtime.sources.base import Fetch, Progress
-from mmdemo.runtime.sources.hub_choice import choose
+from mmdemo.runtime.sources.hub_choice import choose, eye_for
 from mmdemo.settings import Settings
 
 READ = (
@@ -24,6 +24,8 @@ READ = (
     "tokenizer_config.json", "chat_template.json", "chat_template.jinja", "adapter_config.json",
 )  # fmt: skip
 """What is read of a repository to see what it is."""
+BLIND = " It talks only; with the package xllamacpp it would see as well."
+"""What is said of a GGUF model without its `mmproj` file, which nothing here could run."""
 
 
 def look(
@@ -74,7 +76,9 @@ def ask(where: hub_rows.Address, fetch: Fetch, scratch: Path) -> tuple[dict[str,
 def row_of(where: hub_rows.Address, told: dict[str, Any], there: Path, trusted: bool = False) -> ModelSpec:
     """The row that a folder with the chosen files would have; its Python code is among them if it may run."""
     sizes = {file["name"]: int(file["bytes"]) for file in told["files"]}
-    names = choose(sorted(sizes), where)
+    sees = folders.runs_eyes()
+    names = choose(sorted(sizes), where, sees)
+    blind = not sees and names[0].endswith(".gguf") and eye_for(names[0], sorted(sizes))
     names += [name for name in sorted(sizes) if trusted and name.endswith(".py") and "/" not in name]
     with tempfile.TemporaryDirectory(dir=there.parent) as scratch:
         folder = Path(scratch) / (where.title.removesuffix(".gguf") or "model")
@@ -94,7 +98,7 @@ def row_of(where: hub_rows.Address, told: dict[str, Any], there: Path, trusted: 
         title=where.title,
         sources=(Hub(where.repo, told["commit"], patterns=tuple(escape(name) for name in names)),),
         licence=told["licence"] or "not stated",
-        about=f"From the Hub: {where.repo}.",
+        about=f"From the Hub: {where.repo}." + (BLIND if blind else ""),
         origin=where.repo,
         bytes=sum(sizes[name] for name in names),
         parameters=told["parameters"] / 1e6,

@@ -34,12 +34,7 @@ def push(
         Unreachable: offline, or the Hub refuses or cannot be reached.
         Cancelled: the user stopped it.
     """
-    if not NAME.fullmatch(repo):
-        raise InputError(f"{repo!r} is no repository of the Hub: give owner/name.")
-    if settings.offline:
-        raise Unreachable("The studio is offline, so nothing is uploaded: set MMDEMO_OFFLINE to 0 to push to the Hub.")
-    if not os.environ.get("HF_TOKEN"):
-        raise InputError("There is no token for the Hub: set HF_TOKEN to one that may write.")
+    check(repo, settings)
     fetch = Fetch(ModelSpec(f"hub:{repo}", repo, "", (), (), "", "", "", 0, 0.0), folder, report, cancelled)
 
     def refusal(last: dict[str, Any], errors: str) -> WeightsError:
@@ -56,3 +51,18 @@ def push(
     with tempfile.TemporaryDirectory() as scratch:
         lines = hub_ask.ask(job, fetch, Path(scratch), lambda _: Progress(f"Uploading {repo}"), refusal)
     return str(lines[-1]["url"])
+
+
+def check(repo: str, settings: Settings) -> None:
+    """Whether one may try at all.
+
+    Raises:
+        InputError: no name of a repository, or no token.
+        Unreachable: the studio is offline.
+    """
+    if not NAME.fullmatch(repo):
+        raise InputError(f"{repo!r} is no repository of the Hub: give owner/name.")
+    if settings.offline:
+        raise Unreachable("The studio is offline, so nothing is uploaded: set MMDEMO_OFFLINE to 0 to push to the Hub.")
+    if not os.environ.get("HF_TOKEN"):
+        raise InputError("There is no token for the Hub: set HF_TOKEN to one that may write.")

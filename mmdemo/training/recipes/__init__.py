@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 RECIPES: dict[str, str] = {
     "text-classification": "mmdemo.training.recipes.text_classification:TextClassification",
     "token-classification": "mmdemo.training.recipes.token_classification:TokenClassification",
+    "image-text-classification": "mmdemo.training.recipes.image_text:ImageTextClassification",
+    "image-text-token-classification": "mmdemo.training.recipes.image_text:ImageTextTokenClassification",
     "automatic-speech-recognition": "mmdemo.training.recipes.speech:SpeechRecognition",
     "image-to-text": "mmdemo.training.recipes.image_to_text:ImageToText",
     "video-text-to-text": "mmdemo.training.recipes.video_to_text:VideoToText",
@@ -24,7 +26,7 @@ RECIPES: dict[str, str] = {
     "text-audio-retrieval": "mmdemo.training.recipes.retrieval:SoundRetrieval",
     "text-generation": "mmdemo.training.recipes.text_generation:TextGeneration",
 }
-"""Task to its recipe; the name is the Hub's, which has none for retrieval."""
+"""Task to its recipe; the name is the Hub's, which has none for retrieval, nor for texts with pictures."""
 
 
 def get(task: str) -> type[Recipe]:

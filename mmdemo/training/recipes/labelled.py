@@ -74,7 +74,7 @@ class Labelled(Recipe):
                 f"{len(alone)} labels have one row each to learn from, such as {alone[0]!r}: give them more, or leave "
                 "them out."
             )
-        self.baseline = count.most_common(1)[0][0]
+        self.baseline = self.baseline or count.most_common(1)[0][0]
         if self.options.class_weights:
             each = torch.tensor([1.0 / count[label] for label in self.labels])
             self.weight = (each * len(found) / len(self.labels)).to(self.given.device)

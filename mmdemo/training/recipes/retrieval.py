@@ -29,6 +29,8 @@ READER = "all-minilm-l6-v2"
 """The key of the encoder of the sentences."""
 TOWERS = "mmdemo_siamese"
 ANSWER = re.compile(r"rank (\d+) of \d+ · ranks ([\d, ]+) of \d+ · (.*)", re.DOTALL)
+LEAST = 0.01
+"""What a channel is taken to vary by at least, as a share of the mean of all: less would be taken for a great deal."""
 Floats = NDArray[np.float32]
 
 
@@ -68,7 +70,7 @@ class Retrieval(Recipe):
         found = json.loads(about.read_text(encoding="utf-8")) if about.is_file() else {}
         self.again = found.get("model_type") == TOWERS
         if self.again:
-            return Aligned.load(base.folder)
+            return Aligned.joined(base.folder, *base.parts.values()) if base.parts else Aligned.load(base.folder)
         if not self.given.learning:
             raise InputError(
                 f"{base.spec.title} has not learned what belongs together: train it first, and give the folder of that "
@@ -109,7 +111,8 @@ class Retrieval(Recipe):
 
     def _standardise(self, side: str, features: Any) -> None:
         every = torch.from_numpy(np.stack(list(features)))
-        shift, scale = every.mean(0), every.std(0, correction=0).clamp_min(1e-6)  # also of one row
+        shift, scale = every.mean(0), every.std(0, correction=0)  # also of one row
+        scale = scale.clamp_min(LEAST * float(scale.mean()) or 1.0)  # a channel that never varies says nothing
         self.moved[side] = (shift, scale)
         if self.again:  # what it was told before it is to be told in the new measure
             first = self._first(side)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
@@ -19,30 +20,54 @@ TARGETS = r".*(query|key|value|q_proj|k_proj|v_proj|q_lin|k_lin|v_lin|dense|fc1|
 """The layers that adapters stand beside, under the names that usual encoders give them."""
 
 
-class TextClassification(Labelled):
-    """Any encoder of `transformers` that has a sequence classifier."""
+class Reader(Labelled):
+    """An encoder of text with classes on it: what classifiers and taggers share, their methods among it.
+
+    Attributes:
+        ending: how the name of such an architecture ends.
+        adapters: the name that peft has for it.
+    """
 
     starter = "all-minilm-l6-v2"
     methods = {"full": 2e-4, "lora": 1e-3, "head": 5e-3}  # noqa: RUF012  # read only
-    epochs = 6
+    ending: ClassVar[str]
+    adapters: ClassVar[str]
 
     def __init__(self, given: Given) -> None:
         super().__init__(given)
         torchvision_ops.prepare()
-        from transformers import AutoModelForSequenceClassification, AutoTokenizer
+        from transformers import AutoTokenizer
 
         self.processor = models.processor(AutoTokenizer, given.base)
-        named = self.decide_labels([row.label for row in given.rows], "ForSequenceClassification")
-        self.model = trainable(
-            models.opened(
-                AutoModelForSequenceClassification,
-                given.base,
-                **dropped(given, AutoModelForSequenceClassification),
-                **named,
-            ),
-            given,
-            "SEQ_CLS",
-        )
+        self.model = self._made(self.decide_labels(self._found(given.rows), self.ending))
+
+    @abstractmethod
+    def _found(self, rows: Sequence[Row]) -> list[str]:
+        """Every class of the rows, as often as it comes."""
+
+    def _made(self, named: dict[str, Any]) -> Any:
+        """The model with classes of these names, on its device."""
+        import transformers
+
+        automodel = getattr(transformers, f"AutoModel{self.ending}")
+        model = models.opened(automodel, self.given.base, **dropped(self.given, automodel), **named)
+        return trainable(model, self.given, self.adapters)
+
+    def ids(self, text: Any, **how: Any) -> Any:
+        """A text, or its words, as the tokenizer cuts it; what is too long ends early."""
+        longest = min(self.options.max_length or LONGEST, self.model.config.max_position_embeddings)
+        return self.processor(text, truncation=True, max_length=longest, **how)
+
+
+class TextClassification(Reader):
+    """Any encoder of `transformers` that has a sequence classifier."""
+
+    epochs = 6
+    ending = "ForSequenceClassification"
+    adapters = "SEQ_CLS"
+
+    def _found(self, rows: Sequence[Row]) -> list[str]:
+        return [row.label for row in rows]
 
     @staticmethod
     def lacks(row: Row) -> str:
@@ -51,9 +76,7 @@ class TextClassification(Labelled):
 
     def encode(self, row: Row) -> Example:
         """Token ids and the number of the label."""
-        longest = min(self.options.max_length or LONGEST, self.model.config.max_position_embeddings)
-        ids = self.processor(row.text, truncation=True, max_length=longest)["input_ids"]
-        return {"input_ids": ids, "label": self.place(row.label)}
+        return {"input_ids": self.ids(row.text)["input_ids"], "label": self.place(row.label)}
 
     def collate(self, examples: Sequence[Example]) -> Batch:
         """input_ids and attention_mask (rows, length), labels (rows)."""

@@ -6,39 +6,25 @@ from collections.abc import Sequence
 
 import torch
 
-from mmdemo import torchvision_ops
 from mmdemo.datasets.rows import Row
-from mmdemo.training import metrics, models
-from mmdemo.training.recipes.base import IGNORED, Batch, Example, Given, padded
-from mmdemo.training.recipes.labelled import Labelled
-from mmdemo.training.recipes.text_classification import LONGEST, dropped, text_batch, trainable
+from mmdemo.training import metrics
+from mmdemo.training.recipes.base import IGNORED, Batch, Example, padded
+from mmdemo.training.recipes.text_classification import Reader, text_batch
 
 OUTSIDE = "O"
 
 
-class TokenClassification(Labelled):
+class TokenClassification(Reader):
     """Any encoder of `transformers` that has a token classifier."""
 
-    starter = "all-minilm-l6-v2"
     metric = "micro_f1"
-    methods = {"full": 2e-4, "lora": 1e-3, "head": 5e-3}  # noqa: RUF012  # read only
     epochs = 4
+    ending = "ForTokenClassification"
+    adapters = "TOKEN_CLS"
 
-    def __init__(self, given: Given) -> None:
-        super().__init__(given)
-        torchvision_ops.prepare()
-        from transformers import AutoModelForTokenClassification, AutoTokenizer
-
-        self.processor = models.processor(AutoTokenizer, given.base)
-        named = self.decide_labels([tag for row in given.rows for tag in row.tags], "ForTokenClassification")
-        self.baseline = OUTSIDE if given.learning else ""
-        self.model = trainable(
-            models.opened(
-                AutoModelForTokenClassification, given.base, **dropped(given, AutoModelForTokenClassification), **named
-            ),
-            given,
-            "TOKEN_CLS",
-        )
+    def _found(self, rows: Sequence[Row]) -> list[str]:
+        self.baseline = OUTSIDE if rows else ""
+        return [tag for row in rows for tag in row.tags]
 
     @staticmethod
     def lacks(row: Row) -> str:
@@ -56,8 +42,7 @@ class TokenClassification(Labelled):
 
     def encode(self, row: Row) -> Example:
         """Token ids; the tag of each word at its first piece, `IGNORED` at the others; that piece's place."""
-        longest = min(self.options.max_length or LONGEST, self.model.config.max_position_embeddings)
-        made = self.processor(list(row.tokens), is_split_into_words=True, truncation=True, max_length=longest)
+        made = self.ids(list(row.tokens), is_split_into_words=True)
         words = made.word_ids()
         labels, first = [IGNORED] * len(words), {}
         for place, word in enumerate(words):

@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from mmdemo import chains
+from mmdemo import catalog, chains
 from mmdemo.catalog import ModelSpec
 from mmdemo.chains import Compose as Choices
 from mmdemo.runtime.sources.base import Progress
@@ -35,7 +35,7 @@ class Compose:
         self.context = context
         self.options = Form.of(COMPOSE, {field: _picker(field, role) for field, role in ROLES.items()})
         self.training = ChainTraining(context)
-        with gr.Tabs(elem_classes=["mm-subtabs"]):
+        with gr.Tabs(elem_classes=["mm-subtabs"]) as self.places:
             build = gr.Tab(label("compose_build"), id="compose_build")
             with build, gr.Row(elem_classes=["mm-panel", "mm-panel-compose"]):
                 with gr.Column(scale=2, min_width=300, elem_classes=["mm-input"]):
@@ -77,6 +77,22 @@ class Compose:
     def opened(self, place: gr.Tab) -> None:
         """Draw the chain when the tab is opened: only then the shapes are looked for, which takes torch."""
         listen(place.select, self.draw, self.options.inputs, [self.diagram, *self.drawing.outputs])
+
+    @property
+    def chooses(self) -> list[Any]:
+        """What `choosing` changes."""
+        return [self.places, self.align.model]
+
+    def choosing(self, key: str) -> Updates:
+        """Choose a model of two towers for the search by text; nothing for another model.
+
+        Raises:
+            StudioError: there is no such model.
+        """
+        if "align" not in catalog.get(key).tasks:
+            return {}
+        choices = self.align.models()
+        return {self.places: gr.Tabs(selected="compose_align"), self.align.model: gr.update(choices=choices, value=key)}
 
     def draw(self, *values: Any) -> Iterator[Updates]:
         """The chain of what is chosen, or why there is none."""

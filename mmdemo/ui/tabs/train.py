@@ -10,18 +10,17 @@ from typing import Any
 import gradio as gr
 
 from mmdemo import catalog, datasets
-from mmdemo.datasets.report import Report
-from mmdemo.datasets.rows import Dataset
 from mmdemo.errors import InputError, StudioError
 from mmdemo.runtime.sources.base import Progress
 from mmdemo.training import ranges, submit
 from mmdemo.training.config import TrainOptions
 from mmdemo.ui import data_cards, uploads
-from mmdemo.ui.bench import Bench, Context, State, Updates, sentence
+from mmdemo.ui.bench import Context, State, Updates, sentence
+from mmdemo.ui.data_drop import DataDrop, Read
 from mmdemo.ui.form import Form
 from mmdemo.ui.handlers import listen, quiet
 from mmdemo.ui.i18n import TRAIN, TRIALS, label, language_of, option_label, say
-from mmdemo.ui.inputs import Area, Look, advanced, drop_area, intro
+from mmdemo.ui.inputs import Look, advanced, intro
 from mmdemo.ui.rows import Rows
 from mmdemo.ui.run_view import RunView
 from mmdemo.ui.trials_view import TrialsView
@@ -29,6 +28,8 @@ from mmdemo.ui.trials_view import TrialsView
 BASES: dict[str, tuple[str, ...]] = {
     "text-classification": ("embed", "talk", "classify-text"),
     "token-classification": ("embed", "talk", "classify-text"),
+    "image-text-classification": ("embed", "classify-image-text"),
+    "image-text-token-classification": ("embed", "classify-image-text"),
     "automatic-speech-recognition": ("transcribe",),
     "image-to-text": ("describe",),
     "image-text-to-text": ("describe",),
@@ -67,27 +68,22 @@ class Train:
         self.task, self.model, self.data = (self.options.components[name] for name in ("task", "model", "data"))
         with gr.Row(elem_classes=["mm-panel", "mm-panel-train"]):
             with gr.Column(scale=2, min_width=300, elem_classes=["mm-input"]):
-                self.area: Area = drop_area("train", "drop_data", set())
-                self.sets = gr.Dropdown(
-                    [], value=None, label=label("own_data"), visible=False, elem_id="mm-train-sets",
-                    elem_classes=["mm-option"],
-                )  # fmt: skip
+                self.drop = DataDrop(context, "train", "drop_data", self.data)
                 self.options.place(advanced=False)
                 self.go = gr.Button(label("train_go"), variant="primary", elem_classes=["mm-go"], elem_id="mm-train-go")
                 advanced(self.options)
                 self._place_search()
             with gr.Column(scale=3, min_width=300, elem_classes=["mm-output"]):
-                self.bench = Bench(context, "train", lasting=False)
-                self.found = gr.HTML("", elem_classes=["mm-result", "mm-flat"], elem_id="mm-train-found")
-                self.rows = Rows(context, self.data, self.sets)
+                self.drop.place_found("train", self.took)
+                self.rows = Rows(context, self.data, self.drop.sets)
                 self.view = RunView(context)
                 self.trials = TrialsView(context)
         self.looks = [
-            intro("intro_train", self.found),
-            Look(self.own_sets, None, [self.sets, self.options.components["also"]], again=True),
+            intro("intro_train", self.drop.found),
+            Look(self.own_sets, None, [self.drop.sets, self.options.components["also"]], again=True),
             Look(self.bases, [self.task, self.model], self.model, again=True),
             Look(self.view.opened, self.view.runs, self.view.outputs, again=True),
-            Look(self.trials.opened, self.trials.searches, self.trials.outputs, again=True),
+            Look(self.trials.opened, self.trials.runs, self.trials.outputs, again=True),
         ]
         self.listeners = self._wire()
 
@@ -109,30 +105,30 @@ class Train:
                 self.seek = gr.Button(label("trials_go"), size="sm", elem_classes=["mm-action"], elem_id="mm-trials-go")
 
     def _wire(self) -> list[Any]:
-        read = [self.area.drop, self.task, self.model, self.found, *self.rows.outputs, *self.bench.outputs]
-        started = [self.found, self.rows.box, *self.bench.outputs, *self.view.outputs]
+        drop, bench = self.drop, self.drop.bench
+        read = list(dict.fromkeys([*drop.outputs, self.task, self.model, *self.rows.outputs]))
+        started = [drop.found, self.rows.box, *bench.outputs, *self.view.outputs]
         self.task.change(self.bases, [self.task, self.model], self.model, **quiet())
         return [
-            listen(self.area.drop.upload, self.dropped, [self.area.drop], read),
-            listen(self.sets.input, self.picked, [self.sets], read),
-            listen(self.rows.again.click, self.picked, [self.data], read),
+            listen(drop.area.drop.upload, drop.dropped, [drop.area.drop], read),
+            listen(drop.sets.input, drop.picked, [drop.sets], read),
+            listen(self.rows.again.click, drop.picked, [self.data], read),
             listen(self.go.click, self.start, self.options.inputs, started),
             listen(self.seek.click, self.search, [*self.options.inputs, *self.how.inputs],
-                   [self.found, *self.bench.outputs, *self.trials.outputs]),
+                   [drop.found, *bench.outputs, *self.trials.outputs]),
             listen(self.offer.click, self.ranges, self.options.inputs,
-                   [self.how.components["ranges"], *self.bench.outputs]),
-            listen(self.trials.train.click, self.best, [self.trials.searches],
+                   [self.how.components["ranges"], *bench.outputs]),
+            listen(self.trials.train.click, self.best, [self.trials.runs],
                    [*self.view.outputs, self.trials.problem]),
+            *self.view.trying.listeners,
         ]  # fmt: skip
 
     def own_sets(self) -> Updates:
         """The data sets that are there: to learn from, and to see whether something else was forgotten."""
         there = uploads.own(self.context.studio.settings)
         also = self.options.components["also"]
-        return {
-            self.sets: gr.update(choices=there, visible=bool(there)),
-            also: gr.update(choices=[(label("no_other_data"), ""), *there]),
-        }
+        choices = [(label("no_other_data"), ""), *there]
+        return {self.drop.sets: self.drop.own(), also: gr.update(choices=choices)}
 
     def bases(self, task: str, model: str) -> Any:
         """The models that a task can begin with: the starter, what is on this machine, tuned ones too."""
@@ -142,39 +138,14 @@ class Train:
         keep = model in [key for _, key in offered] or (model and model not in catalog.MODELS)
         return gr.update(choices=offered, value=model if keep else "")
 
-    def dropped(self, given: Any, request: gr.Request) -> Iterator[Updates]:
-        """Keep what was dropped as a data set, and show what is in it."""
-        paths = [Path(path) for path in ([given] if isinstance(given, str) else given or [])]
-        if paths:
-            yield from self.read(lambda: uploads.keep(paths, self.context.studio.settings), request)
-
-    def picked(self, chosen: str | None, request: gr.Request) -> Iterator[Updates]:
-        """Show what is in a data set that was there."""
-        if chosen:
-            yield from self.read(lambda: Path(chosen), request)
-
-    def read(self, where: Any, request: gr.Request) -> Iterator[Updates]:
-        """Read a data set and show it; the task that it is for is chosen."""
-        settings, language = self.context.studio.settings, language_of(request)
-        got: list[tuple[Path, Dataset, Report]] = []
-
-        def make(run: Any) -> Iterator[Any]:
-            return uploads.reading(where, settings, run.stop.is_set)
-
-        def show(last: bool) -> State:
-            if not got:
-                return State({self.area.drop: None} if last else {})
-            path, dataset, report = got[0]
-            tasks = data_cards.tasks_of(report)
-            updates: Updates = {self.area.drop: None, self.found: data_cards.found(dataset, report, language)}
-            updates |= self.rows.opened(path, dataset, language)
-            updates |= {self.data: str(path), self.sets: gr.update(choices=uploads.own(settings), visible=True)}
-            if tasks:
-                updates |= {self.task: tasks[0], self.model: self.bases(tasks[0], "")}
-            words = say("data_ready", language, count=f"{len(dataset.rows):,}")
-            return State(updates, words=words if tasks else say("no_task_fits", language))
-
-        yield from self.bench.serve(request, make, got.append, show)
+    def took(self, one: Read) -> tuple[Updates, str]:
+        """Show the rows of a data set; the task that it is for is chosen."""
+        tasks = data_cards.tasks_of(one.report)
+        updates = self.rows.opened(one.path, one.dataset, one.language)
+        if tasks:
+            updates |= {self.task: tasks[0], self.model: self.bases(tasks[0], "")}
+        words = say("data_ready", one.language, count=one.count) if tasks else say("no_task_fits", one.language)
+        return updates, words
 
     def start(self, *values: Any) -> Iterator[Updates]:
         """Put a training in the queue, and show it."""
@@ -183,12 +154,12 @@ class Train:
         try:
             job = submit.training(self._asked(chosen), self.context.studio.jobs)
         except StudioError as error:
-            yield self.bench.refuse(sentence(error, language, "the tab train"))
+            yield self.drop.bench.refuse(sentence(error, language, "the tab train"))
             return
         yield {
-            self.found: "",
+            self.drop.found: "",
             self.rows.box: gr.update(visible=False),
-            self.bench.status: "",
+            self.drop.bench.status: "",
             **self.view.shown(job.id, language),
         }
 
@@ -212,9 +183,9 @@ class Train:
             ranges.parse(how.ranges)
             job = submit.search(options, how, self.context.studio.jobs)
         except StudioError as error:
-            yield self.bench.refuse(sentence(error, language, "the search for settings"))
+            yield self.drop.bench.refuse(sentence(error, language, "the search for settings"))
             return
-        yield {self.found: "", self.bench.status: "", **self.trials.shown(job.id, language)}
+        yield {self.drop.found: "", self.drop.bench.status: "", **self.trials.shown(job.id, language)}
 
     def ranges(self, *values: Any) -> Iterator[Updates]:
         """Write down what would be searched for if nobody says."""
@@ -235,7 +206,7 @@ class Train:
             return State({self.how.components["ranges"]: got[0]} if got else {}, words=say("trials_offered", language))
 
         language = language_of(request)
-        yield from self.bench.serve(request, make, got.append, show)
+        yield from self.drop.bench.serve(request, make, got.append, show)
 
     def best(self, chosen: str, request: gr.Request) -> Iterator[Updates]:
         """Put a training with the best settings of a search in the queue, and show it."""

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from html import escape
-from typing import Any
 
 import gradio as gr
 
 from mmdemo.errors import StudioError
-from mmdemo.remote_rows import is_loopback
 from mmdemo.ui import parts
 from mmdemo.ui.bench import Context, Updates
 from mmdemo.ui.handlers import private
+from mmdemo.ui.here import is_here
 from mmdemo.ui.i18n import label, language_of, say
 from mmdemo.ui.sentences import translate
 
@@ -66,22 +65,3 @@ class Trusting:
         except StudioError as error:
             return {self.list: parts.error(translate(str(error), language))}
         return {self.list: self.shown(request)}
-
-
-FORWARDED = ("x-forwarded-for", "x-forwarded-host", "x-real-ip", "forwarded", "via")
-"""What a proxy adds: whoever asks through one seems to sit at the machine that it runs on."""
-
-
-def is_here(request: Any) -> bool:
-    """Whether a request comes from this machine: code that may run here is not for others to choose.
-
-    The connection, and the address that the page was opened by, are this machine's own, and no proxy is between.
-    """
-    client, headers = getattr(request, "client", None), getattr(request, "headers", None) or {}
-    if client is None or any(headers.get(name) for name in FORWARDED):
-        return False
-    host = f"[{client.host}]" if ":" in client.host else client.host
-    try:
-        return is_loopback(f"http://{host}") and is_loopback(f"http://{headers.get('host', '')}")
-    except ValueError:  # an address that is none
-        return False

@@ -217,3 +217,19 @@ def test_loading_stops_when_asked(random_moonshine: Path) -> None:
     request = Load(MOONSHINE, {MOONSHINE.key: random_moonshine}, "cpu", 1)
     with pytest.raises(Cancelled, match=r"Loading Moonshine .* was stopped"):
         SpeechSeq2SeqBackend(dataclasses.replace(request, cancelled=lambda: True))
+
+
+@pytest.mark.parametrize("beams", [1, 2])
+@pytest.mark.parametrize("kind", ["random_whisper", "random_moonshine"])
+def test_it_stops_at_its_next_step(kind: str, beams: int, request: pytest.FixtureRequest) -> None:
+    model = backend(request.getfixturevalue(kind), TURBO if kind == "random_whisper" else MOONSHINE)
+    asked, steps = [], []
+    model._model.get_decoder().register_forward_pre_hook(lambda *_: steps.append(1))
+
+    def left() -> bool:
+        asked.append(1)
+        return len(asked) > 2
+
+    with pytest.raises(Cancelled):
+        list(model.transcribe([Clip(noise(1.0)), Clip(noise(2.0))], Hearing(language="en", beams=beams, left=left)))
+    assert len(asked) == 3 and len(steps) <= 4

@@ -12,7 +12,7 @@ import torch
 from mmdemo import catalog
 from mmdemo.errors import InputError, Unsupported
 from mmdemo.media.audio import stream_audio
-from mmdemo.runtime.backends import load
+from mmdemo.runtime.backends import load, whisper_why
 from mmdemo.runtime.base import RATE, Clip, Hearing, Load
 from mmdemo.runtime.explaining import Explainer, Given
 from mmdemo.runtime.manager import Manager
@@ -68,6 +68,10 @@ def test_each_word_says_when_in_the_sound_it_was_heard(folders: dict[str, str], 
         assert 0 < reason.probability <= 1 and 0 <= reason.without["audio"] <= 1
     assert found.sights.mel is not None and found.sights.mel.shape == (80, 200) and found.sights.seconds == 2.0
     assert found.sights.tokens
+    heard = " ".join(one.segment.text for one in backend.transcribe([Clip(noise(2.0))], Hearing())).strip()
+    if heard:
+        (now,) = backend.explain([Given(sound=noise(2.0))], "")
+        assert now.answer == heard, "without an answer, what it says now"
     with pytest.raises(InputError, match="no sound"):
         list(backend.explain([Given()], said))
 
@@ -95,6 +99,8 @@ def test_the_starters_whisper_says_when_it_heard_each_word() -> None:
         heard = list(backend.transcribe([Clip(samples)], Hearing(words=True, beams=5)))
         times = {word.text.strip(".,"): word for one in heard for word in one.segment.words}
         (found,) = backend.explain([Given(sound=samples)], " ".join(one.segment.text for one in heard))
+        ids, offsets = whisper_why.tokens(backend._model.hf_tokenizer, " to the  tree")
+        assert backend._model.hf_tokenizer.decode(ids) == " to the  tree" and offsets[:2] == [(0, 3), (3, 7)]
         seconds, checked = len(samples) / RATE, 0
         for reason in found.reasons:
             word = times.get(reason.text)

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from mmdemo import catalog, hub_rows
+from mmdemo import catalog, folders, hub_rows
 from mmdemo.errors import Cancelled, InputError, Unreachable, WeightsError
 from mmdemo.runtime.manager import Manager
 from mmdemo.runtime.sources import arrived, cached, fetch, look, remove, usable_offline
-from mmdemo.runtime.sources.hub_choice import choose
+from mmdemo.runtime.sources.hub_choice import choose, eye_for
+from mmdemo.runtime.sources.hub_find import Wanted, search
 from mmdemo.settings import Settings
 from tests.loopback import COMMIT, Served
 
@@ -162,21 +163,59 @@ def test_what_no_engine_runs_is_refused_before_anything_is_fetched(
     assert weights(served) == []
 
 
-def test_one_of_several_gguf_files_is_named(hub: Publish, settings: Settings, served: Served) -> None:
+def test_one_of_several_gguf_files_is_named(
+    hub: Publish, settings: Settings, served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
     files = {f"tiny.Q{bits}.gguf": b"g" * bits * 100 for bits in (4, 8)} | {"mmproj-tiny.gguf": b"m"}
     hub("someone/tiny-gguf", files, pipeline_tag="text-generation", gguf={"total": 135_000_000})
     with pytest.raises(WeightsError, match=r"2 GGUF files: name one .* hub:someone/tiny-gguf/tiny\.Q4\.gguf, hub:"):
         fetch(catalog.get("hub:someone/tiny-gguf"), settings)
     assert weights(served) == []
     key = "hub:someone/tiny-gguf/tiny.Q4.gguf"
+    monkeypatch.setattr(folders, "runs_eyes", lambda: False)
     folder = fetch(catalog.get(key), settings)
     assert {path.name for path in folder.glob("*.gguf")} == {"tiny.Q4.gguf"}
+    assert "with the package xllamacpp it would see" in catalog.get(key).about
     spec = catalog.get(key)
     assert (spec.title, spec.backend, spec.tasks, spec.bytes, spec.parameters) == (
         "tiny.Q4.gguf", "causal_lm", ("talk",), 400, 135.0,
     )  # fmt: skip
     with pytest.raises(WeightsError, match=r"someone/tiny-gguf on the Hub has no file tiny\.Q5\.gguf"):
         fetch(catalog.get("hub:someone/tiny-gguf/tiny.Q5.gguf"), settings)
+
+
+def test_a_gguf_file_that_sees_comes_with_its_eye(hub: Publish, settings: Settings, served: Served) -> None:
+    pytest.importorskip("xllamacpp")
+    eyes = {f"mmproj-tiny-{kind}.gguf": kind.encode() for kind in ("BF16", "F16", "F32")}
+    hub("someone/seeing", {"tiny.Q4.gguf": b"g" * 400, "tiny.Q8.gguf": b"h" * 800, **eyes})
+    found = search(Wanted("hub:someone/seeing"), settings)
+    assert [(one.key.rpartition("/")[2], one.task, one.bytes) for one in found] == [
+        ("tiny.Q4.gguf", "describe", 403), ("tiny.Q8.gguf", "describe", 803),
+    ]  # fmt: skip
+    key = found[0].key
+    folder = fetch(catalog.get(key), settings)
+    assert {path.name for path in folder.glob("*.gguf")} == {"tiny.Q4.gguf", "mmproj-tiny-F16.gguf"}
+    spec = catalog.get(key)
+    assert (spec.backend, spec.tasks, spec.answers, spec.bytes) == ("llama_cpp", ("describe", "talk"), True, 403)
+    assert sorted(path.rpartition("/")[2] for path in weights(served)) == ["mmproj-tiny-F16.gguf", "tiny.Q4.gguf"]
+
+
+@pytest.mark.parametrize(
+    ("file", "eyes", "chosen"),
+    [
+        ("a.gguf", ["mmproj-BF16.gguf", "mmproj-F16.gguf"], "mmproj-F16.gguf"),
+        ("a.gguf", ["mmproj-F32.gguf", "mmproj-BF16.gguf"], "mmproj-BF16.gguf"),
+        ("a.gguf", ["mmproj-model.gguf"], "mmproj-model.gguf"),
+        ("Q4/a.gguf", ["Q4/mmproj.gguf", "mmproj-F16.gguf"], "Q4/mmproj.gguf"),
+        ("Q4/a.gguf", ["Q8/mmproj.gguf", "mmproj-F16.gguf"], "mmproj-F16.gguf"),
+        ("mmproj-models/a.gguf", ["Q8/mmproj.gguf"], None),
+    ],
+)
+def test_of_several_eyes_the_one_beside_it_is_taken(file: str, eyes: list[str], chosen: str | None) -> None:
+    assert eye_for(file, [file, *eyes]) == ([chosen] if chosen else [])
+    where = hub_rows.address(f"hub:a/b/{file}")
+    assert choose([file, *eyes], where, sees=True) == [file, *([chosen] if chosen else [])]
+    assert choose([file, *eyes], where) == [file]
 
 
 def test_a_gguf_file_in_a_subfolder_is_put_where_engines_look(hub: Publish, settings: Settings) -> None:
