@@ -23,6 +23,7 @@ MODULES = {
     "transcribe": "benchmarks.bench_transcribe",
     "video_memory": "benchmarks.video_memory",
     "training": "benchmarks.training",
+    "fusion_training": "benchmarks.fusion_training",
     "language": "benchmarks.language",
     "cold_start": "benchmarks.cold_start",
     "serving": "benchmarks.serving",

@@ -116,9 +116,10 @@ def _svm(train: Sequence[Row], held: Sequence[Row], settings: Any, budget: Budge
     recipe.prepare((*train, *held), _reading)
     features = np.stack(list(recipe.features.many(train))).astype(np.float32)
     began = time.monotonic()
-    machine = svm.fit(features, [row.label for row in train], strength=1e-3)
-    about = _about(train, held, machine.weights.size + machine.bias.size, "all at once", 1.0, time.monotonic() - began)
-    return machine.predict(np.stack(list(recipe.features.many(held)))), about
+    weights, bias = svm.fit(features, np.array([recipe.place(row.label) for row in train]))
+    about = _about(train, held, weights.size + bias.size, "all at once", 1.0, time.monotonic() - began)
+    scores = np.stack(list(recipe.features.many(held))).astype(np.float32) @ weights.T + bias
+    return [recipe.labels[best] for best in scores.argmax(1)], about
 
 
 def labelled(rows: Sequence[Row]) -> tuple[Row, ...]:

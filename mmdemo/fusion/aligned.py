@@ -57,6 +57,9 @@ class Aligned:
             if found["missing_keys"]:
                 absent = min(found["missing_keys"])
                 raise WeightsError(f"A tensor of the checkpoint in {folder} is missing: {absent!r}.")
+            if found["unexpected_keys"]:
+                extra = min(found["unexpected_keys"])
+                raise WeightsError(f"A tensor of the checkpoint in {folder} has no place: {extra!r}.")
             return model
 
         if not (folder / "config.json").is_file():
@@ -139,7 +142,10 @@ class Aligned:
     @torch.inference_mode()
     def text_features(self, texts: Sequence[str]) -> Floats:
         """(texts, channels), means over tokens."""
-        given = self.tokenizer(list(texts), padding=True, truncation=True, max_length=LONGEST, return_tensors="pt")
+        places = int(getattr(self.model.config.text_config, "max_position_embeddings", LONGEST))
+        given = self.tokenizer(
+            list(texts), padding=True, truncation=True, max_length=min(LONGEST, places), return_tensors="pt"
+        )
         given = given.to(self.model.device)
         features = self.model.text.read(given["input_ids"], given["attention_mask"])
         mask = given["attention_mask"][..., None].to(features.dtype)

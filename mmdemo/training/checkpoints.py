@@ -17,8 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+
+from mmdemo.errors import WeightsError
 
 FOLDER = "checkpoints"
 STATE, WEIGHTS, OPTIMIZER = "state.json", "weights.safetensors", "optimizer.safetensors"
@@ -70,14 +73,18 @@ def save(folder: Path, state: State, model: nn.Module, optimizer: torch.optim.Op
 
 
 def load(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> State:
-    """Put the newest checkpoint of a run into model and optimizer; how far it is. Step 0 if there is none."""
+    """Put the newest checkpoint of a run into model and optimizer; how far it is. Step 0 if there is none.
+
+    Raises:
+        WeightsError: it is damaged, or not of this model; names the file or the tensor.
+    """
     found = sorted((folder / FOLDER).glob("step-?????????"))
     if not found:
         return State()
     place = found[-1]
-    put(load_file(place / WEIGHTS), model)
+    put(_read(place / WEIGHTS), model)
     values = json.loads((place / STATE).read_text(encoding="utf-8"))
-    _restore(optimizer, load_file(place / OPTIMIZER), values["groups"])
+    _restore(optimizer, _read(place / OPTIMIZER), values["groups"])
     return State(**values["state"])
 
 
@@ -93,7 +100,20 @@ def load_best(folder: Path, state: State, model: nn.Module) -> None:
     """Put the best weights into the model, if some were kept."""
     file = _best(folder, state) / WEIGHTS
     if file.exists():
-        put(load_file(file), model)
+        put(_read(file), model)
+
+
+def _read(file: Path) -> dict[str, Tensor]:
+    """The tensors of a file.
+
+    Raises:
+        WeightsError: it is damaged.
+    """
+    try:
+        found: dict[str, Tensor] = load_file(file)
+    except SafetensorError as error:
+        raise WeightsError(f"The run's checkpoint {file} is damaged ({error}): begin the run anew.") from error
+    return found
 
 
 def _best(folder: Path, state: State) -> Path:
@@ -105,8 +125,19 @@ def _write(model: nn.Module, place: Path) -> None:
 
 
 def put(weights: Mapping[str, Tensor], model: nn.Module) -> None:
-    """Copy trained weights into the model."""
+    """Copy trained weights into the model, all of them.
+
+    Raises:
+        WeightsError: naming a tensor that is missing, has no place, or another shape; nothing is copied then.
+    """
     own = trained(model)
+    for name in sorted(own.keys() | weights.keys()):
+        if name not in weights:
+            raise WeightsError(f"A tensor of the run's checkpoint is missing: {name!r}; begin the run anew.")
+        if name not in own:
+            raise WeightsError(f"A tensor of the run's checkpoint has no place: {name!r}; begin the run anew.")
+        if weights[name].shape != own[name].shape:
+            raise WeightsError(f"A tensor of the run's checkpoint has another shape: {name!r}; begin the run anew.")
     with torch.no_grad():
         for name, tensor in weights.items():
             own[name].copy_(tensor)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import errno
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from mmdemo.datasets.rows import Row
+from mmdemo.errors import WeightsError
 from mmdemo.settings import Settings
 from mmdemo.training import checkpoints
 from mmdemo.training.recipes.text_classification import TextClassification
@@ -128,6 +131,41 @@ def test_stopping_at_once_and_going_on(tmp_path: Path, model: Path, settings: Se
     assert run(folder, settings) == 0  # it is done: nothing is learned twice
     steps = [event["step"] for event in toys.events_of(folder, "progress") if event.get("loss")]
     assert steps.count(12) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda tensors, name: tensors.pop(name), "is missing"),
+        (lambda tensors, name: tensors.update(odd=torch.zeros(2)), "has no place: 'odd'"),
+        (lambda tensors, name: tensors.update({name: torch.zeros(3, 7)}), "has another shape"),
+    ],
+    ids=["missing", "extra", "shape"],
+)
+def test_a_checkpoint_with_another_tensor_is_refused_by_its_name(tmp_path: Path, change: Any, said: str) -> None:
+    layer, plain = torch.nn.Linear(2, 3), torch.optim.AdamW([torch.nn.Parameter(torch.zeros(1))])
+    checkpoints.save(tmp_path, checkpoints.State(step=4), layer, plain)
+    file = tmp_path / "checkpoints" / "step-000000004" / checkpoints.WEIGHTS
+    tensors = load_file(file)
+    change(tensors, "weight")
+    save_file(tensors, file)
+    kept = layer.weight.clone()
+    with pytest.raises(WeightsError, match=said):
+        checkpoints.load(tmp_path, layer, plain)
+    assert torch.equal(layer.weight, kept)
+
+
+def test_a_torn_checkpoint_ends_in_a_sentence_and_the_run_begins_anew(
+    tmp_path: Path, model: Path, settings: Settings
+) -> None:
+    folder = a_run(tmp_path, model, steps=2, evaluate_every=2)
+    assert run(folder, settings) == 0
+    file = next((folder / "checkpoints").glob("step-*")) / checkpoints.WEIGHTS
+    file.write_bytes(file.read_bytes()[:100])
+    assert run(folder, settings) == 1
+    assert f"{file} is damaged" in last(folder)
+    shutil.rmtree(folder / "checkpoints")
+    assert run(folder, settings) == 0
 
 
 def test_early_stopping_and_the_best_weights_win(tmp_path: Path, model: Path, settings: Settings) -> None:

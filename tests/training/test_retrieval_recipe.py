@@ -9,9 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
-from mmdemo.errors import InputError
+from mmdemo.errors import InputError, WeightsError
 from mmdemo.fusion.aligned import Aligned
 from mmdemo.fusion.retrieval import ranks
 from mmdemo.settings import Settings
@@ -142,3 +143,42 @@ def test_recall_counts_files_and_each_of_their_sentences() -> None:
         2 / 3, abs=1e-6
     )
     assert found["mean_recall"] == pytest.approx((0.5 + 0.5 + 1 + 1 / 3 + 1 / 3 + 2 / 3) / 6, abs=1e-6)
+
+
+@pytest.mark.parametrize(("name", "said"), [("", "is missing: "), ("odd", "has no place: 'odd'")])
+def test_towers_with_another_tensor_are_refused_by_its_name(tmp_path: Path, name: str, said: str) -> None:
+    from safetensors.torch import load_file, save_file
+
+    folder = toys.towers(tmp_path / "towers")
+    tensors = load_file(folder / "model.safetensors")
+    if name:
+        tensors[name] = torch.zeros(2)
+    else:
+        del tensors[max(tensors)]
+    save_file(tensors, folder / "model.safetensors", {"format": "pt"})
+    with pytest.raises(WeightsError, match=said):
+        Aligned.load(folder)
+
+
+def test_one_pair_alone_and_sentences_of_any_length_are_learned(tmp_path: Path, settings: Settings) -> None:
+    data, model = coloured(tmp_path / "data", 1), toys.towers(tmp_path / "towers")
+    row = {"file_name": "0.png", "captions": ["red " * 10_000, "", "the red runs"]}
+    toys.table(data / "metadata.jsonl", [row, {"file_name": "0.png", "captions": [" "]}])
+    folder = toys.a_run(
+        tmp_path / "run", task="text-image-retrieval", data=str(data), model=str(model), steps=3, learning_rate=1e-2
+    )
+    assert run(folder, settings) == 0, toys.events_of(folder)[-1]
+    assert "row 2 is left out" in " ".join(event["message"] for event in toys.events_of(folder, "note"))
+    vectors = Aligned.load(folder / "model").text_vectors(["red " * 10_000, "blue"])
+    assert np.isfinite(vectors).all()
+
+
+def test_a_picture_that_cannot_be_read_is_named_by_its_row(tmp_path: Path, settings: Settings) -> None:
+    data, model = coloured(tmp_path / "data", 6), toys.towers(tmp_path / "towers")
+    (data / "2.png").write_bytes(b"no picture")
+    folder = toys.a_run(
+        tmp_path / "run", task="text-image-retrieval", data=str(data), model=str(model), steps=1, validation=0.3
+    )
+    assert run(folder, settings) == 1
+    said = toys.events_of(folder)[-1]["message"]
+    assert "row 3" in said and "2.png" in said

@@ -111,7 +111,7 @@ class Retrieval(Recipe):
 
     def _standardise(self, side: str, features: Any) -> None:
         every = torch.from_numpy(np.stack(list(features)))
-        shift, scale = every.mean(0), every.std(0)
+        shift, scale = every.mean(0), every.std(0, correction=0)  # also of one row
         scale = scale.clamp_min(LEAST * float(scale.mean()) or 1.0)  # a channel that never varies says nothing
         self.moved[side] = (shift, scale)
         if self.again:  # what it was told before it is to be told in the new measure
