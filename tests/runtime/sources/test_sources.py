@@ -259,7 +259,7 @@ def test_importing_the_sources_is_light() -> None:
 def test_the_starter_rows_are_here_whole_and_with_the_right_checksums() -> None:
     settings = Settings.load()
     starters = [row for row in catalog.ROWS if row.starter]
-    assert len(starters) == 6
+    assert len(starters) == 7
     for spec in starters:
         folder = cached(spec, settings)
         assert folder is not None, f"{spec.key} is missing: run `make setup`"
