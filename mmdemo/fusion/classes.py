@@ -125,7 +125,6 @@ class PictureTextForTokenClassification(ClassesModel):
         return TokenClassifierOutput(logits=self.classifier(self.dropout(words)))
 
 
-CONFIG = ClassesConfig
 TAKEN = ("pixel_values", "features", "picture_mask")
 ENDINGS: dict[str, type[ClassesModel]] = {
     "ForSequenceClassification": PictureTextForSequenceClassification,

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mmdemo.fusion.spread import spread
+
 Floats = NDArray[np.float32]
 
 
@@ -27,7 +29,8 @@ def fit(features: NDArray[Any], labels: NDArray[np.int64], balanced: bool = Fals
     from sklearn.svm import LinearSVC
 
     wide = np.asarray(features, dtype=np.float64)
-    mean, scale = wide.mean(0), (wide.std(0) + 1e-6) * wide.shape[1] ** 0.5
+    mean, deviation = spread(wide)
+    scale = deviation * wide.shape[1] ** 0.5
     machine = LinearSVC(class_weight="balanced" if balanced else None, random_state=0, max_iter=5000)
     machine.fit((wide - mean) / scale, labels)
     weights, bias = machine.coef_ / scale, machine.intercept_

@@ -5,6 +5,7 @@ training or a search, its own view says.
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
@@ -24,7 +25,7 @@ BEAT = 2.0
 Seen = tuple[Any, ...]
 
 
-class JobView:
+class JobView(ABC):
     """One job at a time; which one is chosen from all of its kind."""
 
     kind: str
@@ -123,17 +124,17 @@ class JobView:
             updates |= {self.problem: "", **self.fresh(job)}
         return updates
 
+    @abstractmethod
     def nothing(self) -> Updates:
         """Updates where there is no job."""
-        raise NotImplementedError
 
+    @abstractmethod
     def state(self, job: Job, said: History) -> Seen:
         """What else tells that there is something new to show."""
-        raise NotImplementedError
 
+    @abstractmethod
     def details(self, job: Job, said: History, language: str) -> Updates:
         """What is shown of a job besides its head."""
-        raise NotImplementedError
 
     def fresh(self, job: Job) -> Updates:
         """What goes away when another job is shown."""

@@ -17,6 +17,7 @@ from mmdemo.fusion.aligned import Aligned
 from mmdemo.fusion.config import SiameseConfig
 from mmdemo.fusion.retrieval import ranks
 from mmdemo.fusion.siamese import LOSSES, SiameseModel, info_nce, siglip
+from mmdemo.fusion.spread import spread
 from tests.fusion.chains import AUDIO, READER, VISION
 from tests.fusion.synthetic import SCENES, TOKENIZER, Made
 
@@ -122,6 +123,15 @@ def test_projectors_of_another_encoder_or_with_a_missing_tensor_are_refused(tmp_
     save_file({name: tensor for name, tensor in load_file(weights).items() if name != "scale"}, weights)
     with pytest.raises(WeightsError, match="does not fit its config: look at 'scale'"):
         Aligned.joined(tmp_path / "small", *encoders)
+
+
+def test_a_channel_that_hardly_varies_counts_for_as_little_as_it_says() -> None:
+    features = np.random.default_rng(0).normal(5, 1, (50, 4)).astype(np.float32)
+    features[:, 2] = 3 + 1e-6 * features[:, 2]
+    mean, deviation = spread(features)
+    assert np.allclose(mean, features.mean(0)) and np.allclose(deviation[[0, 1, 3]], features.std(0)[[0, 1, 3]])
+    assert deviation[2] == pytest.approx(0.01 * features.std(0).mean())
+    assert np.all(spread(features[:1])[1] == 1), "of one row nothing is known"
 
 
 def test_an_unknown_loss_is_refused_with_the_choices() -> None:

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 
 from mmdemo import torchvision_ops
-from mmdemo.fusion import classes, reading
+from mmdemo.fusion import reading
+from mmdemo.fusion.config import ClassesConfig
 from mmdemo.fusion.pixels import pixels
 from mmdemo.results import Label
 from mmdemo.runtime.backends import checkpoint
@@ -51,7 +52,7 @@ class ClassifierBackend:
         config: Any = checkpoint.opened(self.spec.title, folder, lambda: checkpoint.config_of(folder, request.trusted))
         ending = ending_of(config)
         self.takes, opener = KINDS[ending]
-        self._looks = config.vision_config if isinstance(config, classes.CONFIG) else None
+        self._looks = config.vision_config if isinstance(config, ClassesConfig) else None
         if self._looks is not None:
             self.takes = PAIRS
         self.tags = ending == "ForTokenClassification"

@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from mmdemo.errors import InputError, Unsupported
+from mmdemo.errors import Unsupported
 from mmdemo.fusion.pixels import colours
 from mmdemo.results import Reason, Sights
 from mmdemo.runtime.backends import picture_places, spoken
@@ -43,14 +43,10 @@ def explained(
         InputError: the answer has no words or too many.
         Unsupported: the model is packed, or its picture cannot be told from its words.
     """
-    if any(type(module).__module__.startswith("torch.ao.") for module in model.modules()):
-        raise Unsupported("A model in 8 bits has no gradients to explain it by: choose auto or bf16.")
+    spoken.differentiable(model)
     lead = _lead(tokenizer, inputs)
     encoding = tokenizer.backend_tokenizer.encode(lead + answer, add_special_tokens=False)
-    if not answer.strip():
-        raise InputError("The answer has no words: give what the model said.")
-    if len(encoding.ids) > MOST:
-        raise InputError(f"The answer has {len(encoding.ids):,} tokens and at most {MOST} are explained: shorten it.")
+    spoken.check(answer, len(encoding.ids), MOST)
     ids = torch.tensor([encoding.ids], device=model.device)
     model.requires_grad_(False)
     name = "image_token_id" if image else "audio_token_id"

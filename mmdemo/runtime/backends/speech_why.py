@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmdemo.errors import InputError, Unsupported
+from mmdemo.errors import InputError
 from mmdemo.results import Reason, Sights
 from mmdemo.runtime.backends import spoken
 from mmdemo.runtime.base import RATE, Audio
@@ -41,10 +41,9 @@ def explained(
         InputError: the answer has no words or too many.
         Unsupported: the model is packed.
     """
-    if any(type(module).__module__.startswith("torch.ao.") for module in model.modules()):
-        raise Unsupported("A model in 8 bits has no gradients to explain it by: choose auto or bf16.")
+    spoken.differentiable(model)
     encoding = tokenizer.backend_tokenizer.encode(answer, add_special_tokens=False)
-    check(answer, len(encoding.ids))
+    spoken.check(answer, len(encoding.ids), MOST)
     ids = torch.tensor([encoding.ids], device=model.device)
     begun = torch.tensor([[*prompt, *encoding.ids[:-1]]], device=model.device)
     model.requires_grad_(False)
@@ -72,18 +71,6 @@ def explained(
                 looked = (counted / max(float(counted.sum()), 1e-12))[None, None].astype(np.float32)
                 made.append(spoken.reason(word, own, numbers, {"audio": looked}, {"audio": without}))
     return tuple(made), [answer[start:end] for start, end in encoding.offsets]
-
-
-def check(answer: str, tokens: int) -> None:
-    """Nothing, if an answer can be explained.
-
-    Raises:
-        InputError: it has no words or too many.
-    """
-    if not answer.strip():
-        raise InputError("The answer has no words: give what the model said.")
-    if tokens > MOST:
-        raise InputError(f"The answer has {tokens:,} tokens and at most {MOST} are explained: shorten it.")
 
 
 def sound_of(given: Audio | None) -> Audio:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mmdemo.errors import InputError, Unsupported
 from mmdemo.results import Reason
 
 Floats = NDArray[np.float32]
@@ -45,3 +47,25 @@ def reason(
     """
     left = {name: float(np.exp(values[list(own)].sum())) for name, values in without.items()}
     return Reason(text, float(np.exp(logs[list(own)].sum())), looked, left)
+
+
+def check(answer: str, tokens: int, most: int) -> None:
+    """Nothing, if an answer can be explained.
+
+    Raises:
+        InputError: it has no words, or more than `most` tokens.
+    """
+    if not answer.strip():
+        raise InputError("The answer has no words: give what the model said.")
+    if tokens > most:
+        raise InputError(f"The answer has {tokens:,} tokens and at most {most} are explained: shorten it.")
+
+
+def differentiable(model: Any) -> None:
+    """Nothing, if a model of torch has gradients.
+
+    Raises:
+        Unsupported: its weights are packed in 8 bits.
+    """
+    if any(type(module).__module__.startswith("torch.ao.") for module in model.modules()):
+        raise Unsupported("A model in 8 bits has no gradients to explain it by: choose auto or bf16.")

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from mmdemo.errors import InputError
 from mmdemo.results import Reason
 from mmdemo.runtime.backends import spoken
 from mmdemo.runtime.backends.whisper_jobs import Job, storage
@@ -36,10 +35,7 @@ def explained(model: Any, tokenizer: Any, job: Job, silence: Job, answer: str) -
     """
     text = f" {answer.strip()}"
     ids, offsets = tokens(tokenizer.tokenizer, text)
-    if not answer.strip():
-        raise InputError("The answer has no words: give what the model said.")
-    if len(ids) > MOST:
-        raise InputError(f"The answer has {len(ids):,} tokens and at most {MOST} are explained: shorten it.")
+    spoken.check(answer, len(ids), MOST)
     frames = max(2, int(job.seconds * FRAMES))
     found, blank = (
         model.align(storage([one]), tokenizer.sot_sequence, [ids], frames, median_filter_width=7)[0]

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from mmdemo import torchvision_ops
 from mmdemo.datasets.rows import Row
+from mmdemo.fusion.spread import spread
 from mmdemo.training import models
 from mmdemo.training.features import Features
 from mmdemo.training.recipes import hearing
@@ -64,16 +65,17 @@ class AudioClassification(Labelled):
         """
         self.features.prepare(rows, progress)
         if self.given.learning:
-            all_of_them = torch.from_numpy(np.stack(list(self.features.many(self.given.rows))))
-            self.shift, self.scale = all_of_them.mean(0), all_of_them.std(0).clamp_min(1e-8)
+            all_of_them = np.stack(list(self.features.many(self.given.rows)))
             if self.fitted:
-                self._fit((all_of_them - self.shift) / self.scale)
+                self._fit(all_of_them)
+            else:
+                self.shift, self.scale = map(torch.from_numpy, spread(all_of_them))
 
     @torch.no_grad()
-    def _fit(self, features: Tensor) -> None:
-        """Hyperplanes over standardised features, (rows, width), as the projector; the classifier hands them on."""
+    def _fit(self, features: NDArray[np.float32]) -> None:
+        """Hyperplanes over features, (rows, width), as the projector; the classifier hands them on."""
         projector, classifier = self.whole.projector, self.whole.classifier
-        weights, bias = self.hyperplanes(features.numpy())
+        weights, bias = self.hyperplanes(features)
         projector.weight.zero_()[: len(weights)] = weights
         projector.bias.zero_()
         classifier.weight.copy_(torch.eye(*classifier.weight.shape))

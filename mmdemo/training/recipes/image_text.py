@@ -16,6 +16,7 @@ from torch import nn
 from mmdemo.datasets.rows import Row
 from mmdemo.errors import InputError, Unsupported
 from mmdemo.fusion import classes, reading
+from mmdemo.fusion.config import ClassesConfig
 from mmdemo.fusion.encoders import fingerprint
 from mmdemo.training import models
 from mmdemo.training.features import Features
@@ -68,7 +69,7 @@ class WithPictures(Reader):
         given = self.given
         config: Any = models.processor(transformers.AutoConfig, given.base)
         share = {"dropout": given.options.dropout} if given.learning and given.options.dropout >= 0 else {}
-        if isinstance(config, classes.CONFIG):
+        if isinstance(config, ClassesConfig):
             return models.opened(getattr(transformers, f"AutoModel{self.ending}"), given.base, **share, **named)
         if "embed" not in (given.base.spec.tasks or ("embed",)):
             raise Unsupported(

@@ -19,6 +19,7 @@ from mmdemo.errors import InputError, Unsupported
 from mmdemo.fusion.aligned import Aligned
 from mmdemo.fusion.encoders import fingerprint
 from mmdemo.fusion.retrieval import ranks
+from mmdemo.fusion.spread import spread
 from mmdemo.training import metrics, models
 from mmdemo.training.features import Features
 from mmdemo.training.recipes import hearing
@@ -29,8 +30,6 @@ READER = "all-minilm-l6-v2"
 """The key of the encoder of the sentences."""
 TOWERS = "mmdemo_siamese"
 ANSWER = re.compile(r"rank (\d+) of \d+ · ranks ([\d, ]+) of \d+ · (.*)", re.DOTALL)
-LEAST = 0.01
-"""What a channel is taken to vary by at least, as a share of the mean of all: less would be taken for a great deal."""
 Floats = NDArray[np.float32]
 
 
@@ -110,9 +109,7 @@ class Retrieval(Recipe):
             self._standardise("text", self.words.many(told))
 
     def _standardise(self, side: str, features: Any) -> None:
-        every = torch.from_numpy(np.stack(list(features)))
-        shift, scale = every.mean(0), every.std(0, correction=0)  # also of one row
-        scale = scale.clamp_min(LEAST * float(scale.mean()) or 1.0)  # a channel that never varies says nothing
+        shift, scale = map(torch.from_numpy, spread(np.stack(list(features))))
         self.moved[side] = (shift, scale)
         if self.again:  # what it was told before it is to be told in the new measure
             first = self._first(side)
