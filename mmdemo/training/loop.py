@@ -85,11 +85,8 @@ class Loop:
         seen, since = 0, state.seconds
         epoch, steps = -1, []
         clock = Clock(self.folder) if self.plan.seconds else None
-        while state.step < self.plan.steps:
-            if clock:
-                state.seconds = self._agreed(clock, state)
-            if self._enough(state):
-                break
+        state.seconds = self._agreed(clock, state)
+        while state.step < self.plan.steps and not self._enough(state):
             began = time.monotonic()
             now, place = divmod(state.step, self.plan.per_epoch)
             if now != epoch:
@@ -97,6 +94,7 @@ class Loop:
             loss = self._step(wrapped, optimizer, steps[place], state)
             state.step += 1
             state.seconds += time.monotonic() - began
+            state.seconds = self._agreed(clock, state)  # before a checkpoint, which keeps what was read
             seen += len(steps[place])
             last = state.step == self.plan.steps
             if last or state.step == 1 or time.monotonic() - told > TOLD_EVERY:
@@ -194,8 +192,10 @@ class Loop:
     def _anyone(self, wish: bool) -> bool:
         return self._sum(float(wish)) > 0
 
-    def _agreed(self, clock: Clock, state: State) -> float:
-        """What the clock says before a step, to all processes: the first one's counts."""
+    def _agreed(self, clock: Clock | None, state: State) -> float:
+        """What the clock says before a step, to all processes: the first one's counts; as it is without a limit."""
+        if clock is None:
+            return state.seconds
         first = self.accelerator.is_main_process
         return self._sum(clock.before(state.step, state.seconds) if first else 0.0)
 
