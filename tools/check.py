@@ -7,6 +7,7 @@ none failed.
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 import time
@@ -16,7 +17,11 @@ from dataclasses import dataclass
 from tools.browser import find_browser
 from tools.setup import ROOT, in_ci, loudly, say
 
-PYTEST = ("-m", "pytest")
+WORKERS = max(1, min(4, os.cpu_count() or 1))
+"""Test processes at once; each may hold a model or two, so that more cores do not mean more of them."""
+PYTEST = ("-m", "pytest", "-n", str(WORKERS), "--dist", "loadfile", "--no-loadscope-reorder")
+"""A file's tests share what they have loaded; files in the order of their names, because those of `ui`, the last, are
+short, and no core waits long for the other at the end."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,7 @@ CHECKS = (
     Check("tests", (*PYTEST, "-m", "not browser and not gpu")),
     Check("browser", (*PYTEST, "-m", "browser"), browser=True),
 )
-ASKED = (Check("gpu", (*PYTEST, "-m", "gpu", "-s", "tests/gpu")),)
+ASKED = (Check("gpu", ("-m", "pytest", "-m", "gpu", "-s", "tests/gpu")),)
 """Checks that run only if they are named: no machine needs a GPU to be sound."""
 
 

@@ -66,6 +66,8 @@ def explain(
                 features=features, max_new_tokens=min(WORDS, room(model.config)), do_sample=False, **search
             )
         said = tokenizer.decode(ids[0], skip_special_tokens=True)
+        if not (answer or said).strip():
+            raise InputError("The model says nothing of this: train it longer, or give another file.")
         raw = said if not answer or answer in (sentence(said), said.strip()) else answer
         reasons = fusion_why.reasons(model, tokenizer.backend_tokenizer, features, raw, room(model.config))
         seen = sights(model.config, arguments, one, fusion_why.tokens(tokenizer.backend_tokenizer, raw))

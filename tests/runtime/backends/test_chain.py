@@ -70,7 +70,7 @@ def test_it_stops_at_its_next_step_whatever_it_was_asked(how: str, beams: int, t
         list(asked())
     except Cancelled:
         ended = True
-    assert ended == (beams > 1) and 3 <= len(taken) <= 6, len(taken)
+    assert ended == (beams > 1) and 3 <= len(taken) <= 12, len(taken)  # it may be some steps ahead of its reader
     taken.clear()
     left.after = 10_000
     list(asked())

@@ -83,3 +83,11 @@ def test_it_shows_frames_as_they_were_before_they_were_normalised_and_the_sound(
 def test_a_file_with_nothing_for_its_encoders_is_refused() -> None:
     with pytest.raises(InputError, match="nothing here that this model can see"):
         next(chain_why.explain(model_of(config()), TOKENIZER, [(Given(), {})], "a dog", {}, 1))
+
+
+def test_a_model_that_says_nothing_is_said_to_say_nothing() -> None:
+    model = model_of(config())
+    end = model.config.text_config.eos_token_id
+    search = {"suppress_tokens": [one for one in range(len(TOKENIZER)) if one != end]}
+    with pytest.raises(InputError, match="says nothing of this: train it longer"):
+        next(chain_why.explain(model, TOKENIZER, [(given(), arguments())], "", search, 1))
