@@ -98,6 +98,8 @@ class FusionConfig(PreTrainedConfig):  # type: ignore[misc]
             closed at first, before every `gate_every`-th layer of any language model.
         fusion_layers: layers of the learned queries.
         fusion_heads: heads of the learned queries and of the gated layers.
+        gate_start: where the gates α and β begin: at 0 they are closed, so that a language model that can write already
+            is itself at first; one that knows nothing would learn to do without what is behind them.
         feature_dropout: share of feature channels dropped while training.
         modality_dropout: how often a modality is left out of a row while training, where another remains, so that
             the model can do without.
@@ -128,6 +130,7 @@ class FusionConfig(PreTrainedConfig):  # type: ignore[misc]
     fusion_layers: int = 2
     fusion_heads: int = 4
     gate_every: int = 1
+    gate_start: float = 0.0
     feature_dropout: float = 0.1
     modality_dropout: float = 0.0
     encoders: dict[str, str] | None = None

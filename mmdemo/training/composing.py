@@ -29,6 +29,8 @@ SPARE = 192
 """Positions of a fresh Transformer beside the modal tokens: a question and an answer."""
 GENERATION = {"num_beams": 1, "no_repeat_ngram_size": 3, "max_new_tokens": 60}
 """How an answer is searched for at first, as `generation_config.json` keeps it."""
+OPEN = 1.0
+"""Where the gates of a fresh language model begin: tanh 1, about three quarters."""
 READER = "reader"
 """The folder in the chain with the tokenizer of its text encoder."""
 BANDS, FRAMES = 80, 200
@@ -141,6 +143,7 @@ def choices(options: Compose, language: Any) -> dict[str, Any]:
         **{name: getattr(options, name) for name in names},
         "fusion_heads": options.fusion_heads or heads,
         "gate_every": min(options.gate_every, int(language.num_hidden_layers)),
+        "gate_start": OPEN if options.language in DECODERS else 0.0,
         "parts": dict(options.chosen),
         "tuning": options.method,
     }
