@@ -91,7 +91,7 @@ def _made(case: Case, data: Path, folder: Path) -> tuple[Any, Sequence[Any]]:
     return recipe, rows
 
 
-def _ours(case: Case, recipe: Any, rows: Sequence[Any], folder: Path) -> list[float]:
+def _ours(case: Case, recipe: Any, rows: Sequence[Any], folder: Path, precision: str = "fp32") -> list[float]:
     """When each step was over, in the one loop of this program."""
     from accelerate import Accelerator
 
@@ -104,6 +104,7 @@ def _ours(case: Case, recipe: Any, rows: Sequence[Any], folder: Path) -> list[fl
     plan = Plan(
         steps=EPOCHS * per_epoch, per_epoch=per_epoch, rows=case.batch, batch=case.batch, learning_rate=RATE,
         schedule="linear", warmup=0, weight_decay=0.01, seed=0, evaluate_every=0, checkpoint_every=10**9,
+        precision=precision,
     )  # fmt: skip
     times: list[float] = []
     events = Events(folder, lambda event: None)

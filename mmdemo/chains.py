@@ -12,6 +12,11 @@ from mmdemo.specs import ModelSpec
 
 FUSIONS = ("concat", "attention", "gated-cross-attention", "cross-attention")
 PROJECTORS = ("linear", "mlp")
+ALIGNMENTS = (*PROJECTORS, "siamese", "svm")
+"""Into the language model's space by a projector; pictures or sound and sentences into a space of two towers; or, as a
+baseline, classes by a linear SVM. The last two do without a language model."""
+READER = "all-minilm-l6-v2"
+"""What reads the sentences of two towers, if nothing is chosen."""
 TUNINGS = ("auto", "lora", "full", "head")
 FRESH = "patches"
 """An encoder of pictures or sound that is learned with the rest."""
@@ -36,8 +41,9 @@ class Compose:
         "", "Text", "Encoder of a text or question beside the media: a key or a folder; empty: none.", advanced=False
     )
     projector: str = option(
-        "mlp", "Projector", "How features enter the language model's space.", choices=PROJECTORS, advanced=False
-    )
+        "mlp", "Alignment", "How features meet words; two towers and an SVM do without a language model.",
+        choices=ALIGNMENTS, advanced=False,
+    )  # fmt: skip
     fusion: str = option(
         "concat", "Fusion", "How the modalities are joined with the words.", choices=FUSIONS, advanced=False
     )
@@ -91,11 +97,17 @@ class Compose:
         named: dict[Role, str] = {
             "vision": self.vision, "audio": self.audio, "text": self.text, "language": self.language,
         }  # fmt: skip
+        if self.projector not in PROJECTORS:
+            named["language"] = ""
+        if self.projector == "siamese":
+            named["text"] = self.text or READER
         return {role: name for role, name in named.items() if name}
 
     @property
     def method(self) -> str:
         """The method of training that the tuning stands for."""
+        if self.projector not in PROJECTORS:
+            return {"siamese": "head"}.get(self.projector, self.projector)
         if self.tuning != "auto":
             return self.tuning
         return "full" if self.language in DECODERS else "lora"
@@ -151,4 +163,6 @@ def parts(role: Role) -> tuple[Choice, ...]:
 def name_of(options: Compose) -> str:
     """A name for the folder of a chain: its parts and how they are joined."""
     seen = [name.rstrip("/\\").replace("\\", "/").rpartition("/")[2] for name in options.chosen.values()]
+    if options.projector not in PROJECTORS:
+        return "-".join([*seen, options.projector])
     return "-".join([*seen[:-1], options.fusion, *seen[-1:]]).removeprefix("-")

@@ -219,6 +219,7 @@ class Sights:
         seconds: how much sound `mel` shows.
         start: where in the file that sound begins, in seconds.
         tokens: the answer as the language model writes it, piece by piece.
+        read: the question or text beside the media as the model reads it, piece by piece.
     """
 
     pictures: tuple[NDArray[np.uint8], ...] = ()
@@ -228,6 +229,7 @@ class Sights:
     seconds: float = 0.0
     tokens: tuple[str, ...] = ()
     start: float = 0.0
+    read: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

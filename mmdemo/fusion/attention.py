@@ -109,7 +109,7 @@ class Resampler(nn.Module):
 
 
 class GatedCrossAttention(nn.Module):
-    """What a layer of a language model sees of the modal tokens, behind gates that are closed at first.
+    """What a layer of a language model sees of the modal tokens, behind gates that are closed at first, or at `start`.
 
     Of Flamingo (arXiv:2204.14198, section 3.2): with X the text tokens, V the modal tokens and the gates α, β from 0,
 
@@ -118,13 +118,13 @@ class GatedCrossAttention(nn.Module):
     so that a pretrained language model is itself when training begins.
     """
 
-    def __init__(self, hidden: int, heads: int) -> None:
+    def __init__(self, hidden: int, heads: int, start: float = 0.0) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(hidden)
         self.attention = Attention(hidden, heads)
         self.feed_forward = feed_forward(hidden)
-        self.attention_gate = nn.Parameter(torch.zeros(1))
-        self.feed_forward_gate = nn.Parameter(torch.zeros(1))
+        self.attention_gate = nn.Parameter(torch.full((1,), start))
+        self.feed_forward_gate = nn.Parameter(torch.full((1,), start))
 
     def forward(self, text: Tensor, modal: Tensor, mask: Tensor | None = None) -> Tensor:
         """(batch, m, hidden) and (batch, n, hidden), of which `mask`, (batch, n), says what is there → as `text`."""
@@ -139,9 +139,9 @@ class Gates(nn.ModuleList):
         beside: what they look at, (batch, n, hidden), and the mask of it; set before the language model runs.
     """
 
-    def __init__(self, layers: Sequence[nn.Module], hidden: int, heads: int, every: int) -> None:
+    def __init__(self, layers: Sequence[nn.Module], hidden: int, heads: int, every: int, start: float) -> None:
         chosen = layers[::every]
-        super().__init__(GatedCrossAttention(hidden, heads) for _ in chosen)
+        super().__init__(GatedCrossAttention(hidden, heads, start) for _ in chosen)
         self.beside: tuple[Tensor | None, Tensor | None] = (None, None)
         for index, layer in enumerate(chosen):
             layer.register_forward_pre_hook(partial(self._before, index), with_kwargs=True)

@@ -55,7 +55,14 @@ class FusionPatchesConfig(PreTrainedConfig):  # type: ignore[misc]
 
 @strict
 class FusionLstmConfig(PreTrainedConfig):  # type: ignore[misc]
-    """A small recurrent decoder: embedding, LSTM layers, output layer."""
+    """A small recurrent decoder: embedding, LSTM layers, output layer.
+
+    Args:
+        embedding_scale: what embeddings are multiplied by before the first layer, so that words are heard beside modal
+            tokens, whose channels a LayerNorm has brought to deviation 1.
+        residual: each layer but the first adds to what it reads (arXiv:1609.08144, section 3.1), so that several learn
+            as fast as one.
+    """
 
     model_type = "fusion_lstm"
 
@@ -64,6 +71,8 @@ class FusionLstmConfig(PreTrainedConfig):  # type: ignore[misc]
     num_hidden_layers: int = 1
     dropout: float = 0.1
     initializer_range: float = 0.1
+    embedding_scale: float = 1.0
+    residual: bool = False
     bos_token_id: int | None = 1
     eos_token_id: int | list[int] | None = 2
     pad_token_id: int | None = 0
@@ -89,6 +98,8 @@ class FusionConfig(PreTrainedConfig):  # type: ignore[misc]
             closed at first, before every `gate_every`-th layer of any language model.
         fusion_layers: layers of the learned queries.
         fusion_heads: heads of the learned queries and of the gated layers.
+        gate_start: where the gates α and β begin: at 0 they are closed, so that a language model that can write already
+            is itself at first; one that knows nothing would learn to do without what is behind them.
         feature_dropout: share of feature channels dropped while training.
         modality_dropout: how often a modality is left out of a row while training, where another remains, so that
             the model can do without.
@@ -96,6 +107,7 @@ class FusionConfig(PreTrainedConfig):  # type: ignore[misc]
         parts: for each modality, and for `language`, what it was composed of: a key, a folder, or a word for what is
             learned from nothing.
         tuning: how its language model is to be learned: `lora`, `full` or `head`; empty where nothing was said.
+        learned: whether it was trained since it was composed.
     """
 
     model_type = "mmdemo_fusion"
@@ -118,11 +130,13 @@ class FusionConfig(PreTrainedConfig):  # type: ignore[misc]
     fusion_layers: int = 2
     fusion_heads: int = 4
     gate_every: int = 1
+    gate_start: float = 0.0
     feature_dropout: float = 0.1
     modality_dropout: float = 0.0
     encoders: dict[str, str] | None = None
     parts: dict[str, str] | None = None
     tuning: str = ""
+    learned: bool = False
     tie_word_embeddings: bool = True
 
     def __post_init__(self, **kwargs: Any) -> None:
@@ -151,6 +165,7 @@ class SiameseConfig(PreTrainedConfig):  # type: ignore[misc]
         loss: `info-nce` or `siglip`.
         encoders: of `media` and `text` the fingerprint of the encoder that the projectors belong to, where the
             checkpoint has no encoders of its own.
+        fresh: its projectors have learned nothing yet.
     """
 
     model_type = "mmdemo_siamese"
@@ -165,6 +180,7 @@ class SiameseConfig(PreTrainedConfig):  # type: ignore[misc]
     projector: str = "linear"
     loss: str = "info-nce"
     encoders: dict[str, str] | None = None
+    fresh: bool = False
 
 
 @strict

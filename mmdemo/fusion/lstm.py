@@ -34,6 +34,18 @@ class LstmState:
         self.hidden, self.cell = self.hidden[:, beams], self.cell[:, beams]
 
 
+class ScaledEmbedding(nn.Embedding):
+    """Embeddings times a constant, as of arXiv:1706.03762, section 3.4: tied, the output layer keeps small weights."""
+
+    def __init__(self, config: FusionLstmConfig) -> None:
+        super().__init__(config.vocab_size, config.hidden_size, padding_idx=config.pad_token_id)
+        self.scale = config.embedding_scale
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(batch, length) → (batch, length, hidden)."""
+        return super().forward(input) * self.scale
+
+
 class LstmForCausalLM(PreTrainedModel, GenerationMixin):  # type: ignore[misc]
     """Embedding → LSTM → (attention to what is beside it) → output layer.
 
@@ -48,7 +60,7 @@ class LstmForCausalLM(PreTrainedModel, GenerationMixin):  # type: ignore[misc]
 
     def __init__(self, config: FusionLstmConfig) -> None:
         super().__init__(config)
-        self.embedding = nn.Embedding(config.vocab_size, config.hidden_size, padding_idx=config.pad_token_id)
+        self.embedding = ScaledEmbedding(config)
         size = config.hidden_size
         self.layers = nn.ModuleList(nn.LSTM(size, size, batch_first=True) for _ in range(config.num_hidden_layers))
         self.dropout = nn.Dropout(config.dropout)
@@ -106,8 +118,9 @@ class LstmForCausalLM(PreTrainedModel, GenerationMixin):  # type: ignore[misc]
         out, states = self.dropout(inputs_embeds), list[tuple[Tensor, Tensor]]()
         for index, layer in enumerate(self.layers):
             before = None if past_key_values is None else past_key_values.of(index)
-            out, state = layer(out, before)
-            out = self.dropout(out)
+            found, state = layer(out, before)
+            found = self.dropout(found)
+            out = out + found if self.config.residual and index else found
             states.append(state)
         if encoder_hidden_states is not None:
             out = self._looked(out, encoder_hidden_states, encoder_attention_mask)

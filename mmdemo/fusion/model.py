@@ -77,7 +77,7 @@ class FusionModel(PreTrainedModel):  # type: ignore[misc]
         self.language_model = language.build(config, self.fusion.crosses)
         if self.fusion.gates:
             layers = language.layers_of(self.language_model, config.text_config.num_hidden_layers)
-            self.gates = Gates(layers, hidden, config.fusion_heads, config.gate_every)
+            self.gates = Gates(layers, hidden, config.fusion_heads, config.gate_every, config.gate_start)
         self.post_init()
 
     def _init_weights(self, module: nn.Module) -> None:

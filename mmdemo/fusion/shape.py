@@ -27,7 +27,8 @@ class Part:
     """One link of the chain.
 
     Attributes:
-        role: `input`, `encoder`, `projector`, `fusion` or `language model`.
+        role: `input`, `encoder`, `projector`, `fusion` or `language model`; `space` of two towers, `class` of an SVM,
+            which has as many parameters for each class.
         modality: `vision`, `audio` or `text`; empty for what all share.
         kind: which one: a model type or architecture, the name of a projector or fusion.
         output: shape of what it gives for one row, without the batch.
@@ -104,18 +105,18 @@ def _parts(model: FusionModel, frozen: Collection[str], lora: int) -> Iterator[P
         positions = WORDS if modality == "text" else check.shape_of(modality, about)[0]
         if modality == "vision" and config.frames > 1:
             given, positions = (config.frames, *given), positions * config.frames
-        yield Part("input", modality, _INPUTS[modality], given)
+        yield Part("input", modality, INPUTS[modality], given)
         encoder = getattr(model, modality)
         kind = getattr(about, "architecture", about.model_type)
-        yield _counted("encoder", modality, kind, (positions, width(about)), [encoder], modality in frozen)
+        yield counted("encoder", modality, kind, (positions, width(about)), [encoder], modality in frozen)
         between = [getattr(model, f"{modality}_{name}") for name in ("projector", "norm")]
-        yield _counted("projector", modality, config.projector, (counts[modality], hidden), between, False)
+        yield counted("projector", modality, config.projector, (counts[modality], hidden), between, False)
     modal = config.queries if model.fusion.resamples else sum(counts.values())
     sequence = WORDS if model.fusion.crosses or model.fusion.gates else modal + WORDS
     fusing = [getattr(model, name) for name in ("resampler", "gates") if hasattr(model, name)]
-    yield _counted("fusion", "", config.fusion, (sequence, hidden), fusing, False)
+    yield counted("fusion", "", config.fusion, (sequence, hidden), fusing, False)
     text = config.text_config
-    decoder = _counted(
+    decoder = counted(
         "language model", "", text.model_type, (WORDS, text.vocab_size), [model.language_model],
         "language_model" in frozen,
     )  # fmt: skip
@@ -125,11 +126,13 @@ def _parts(model: FusionModel, frozen: Collection[str], lora: int) -> Iterator[P
     yield decoder
 
 
-_INPUTS = {"vision": "pixels", "audio": "sound", "text": "tokens"}
+INPUTS = {"vision": "pixels", "audio": "sound", "text": "tokens"}
+"""What goes in, by modality."""
 
 
-def _counted(
+def counted(
     role: str, modality: str, kind: str, output: tuple[int, ...], modules: list[nn.Module], frozen: bool
 ) -> Part:
+    """A link with the parameters of its modules, each counted once."""
     count = sum(p.numel() for p in {id(p): p for module in modules for p in module.parameters()}.values())
     return Part(role, modality, kind, output, *((0, count) if frozen else (count, 0)))

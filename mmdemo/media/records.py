@@ -48,6 +48,7 @@ def record(result: Result, file: str = "") -> dict[str, Any]:
     elif isinstance(result, Explanation):
         found["words"] = [_reason(one) for one in result.reasons]
         found["tokens"] = list(result.sights.tokens)
+        found["read"] = list(result.sights.read)
         found["times"] = [_ms(time) for time in result.sights.times]
     elif isinstance(result, Nearness):
         found["scores"] = [

@@ -20,7 +20,7 @@ from mmdemo.fusion.shape import chain as chain_of
 from mmdemo.runtime.backends.checkpoint import quiet
 from mmdemo.runtime.sources import Progress, cached
 from mmdemo.settings import Settings
-from mmdemo.training import models
+from mmdemo.training import models, towers
 
 Report = Callable[[Progress], None]
 CHANNELS = 64
@@ -29,6 +29,8 @@ SPARE = 192
 """Positions of a fresh Transformer beside the modal tokens: a question and an answer."""
 GENERATION = {"num_beams": 1, "no_repeat_ngram_size": 3, "max_new_tokens": 60}
 """How an answer is searched for at first, as `generation_config.json` keeps it."""
+OPEN = 1.0
+"""Where the gates of a fresh language model begin: tanh 1, about three quarters."""
 READER = "reader"
 """The folder in the chain with the tokenizer of its text encoder."""
 BANDS, FRAMES = 80, 200
@@ -40,6 +42,8 @@ def chain(options: Compose, settings: Settings, report: Report = lambda progress
     away = [title for name in _named(options) if (title := _absent(name, settings))]
     if away:
         return Chain((), tuple(str(_away(title)) for title in away))
+    if options.projector in towers.ALONE:
+        return towers.chain(options, settings, report)
     try:
         found, folders = _configurations(options, settings, report)
         config = configured(options, *found)
@@ -65,14 +69,17 @@ def write(options: Compose, folder: Path, settings: Settings, report: Report = l
     quiet()
     if folder.exists() and any(folder.iterdir()):
         raise InputError(f"{folder} is not empty: choose another folder.")
+    partial = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    if options.projector in towers.ALONE:
+        towers.write(options, partial, settings, report)
+        return _placed(partial, folder)
     (parts, language), folders = _configurations(options, settings, report)
     config = configured(options, parts, language)  # so that the beginnings of a fresh language model are right
     given: dict[str, Any] = {**parts, **{role: place for role, place in folders.items() if role != "language"}}
     report(Progress("Composing"))
     model = compose.compose(folders.get("language", config.text_config), given, **choices(options, config.text_config))
     model.config.text_config = _ended(model.config.text_config, config.text_config)
-    partial = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
     try:
         keep(model, partial)
         tokenizer_of(options, settings, report).save_pretrained(partial)
@@ -83,11 +90,15 @@ def write(options: Compose, folder: Path, settings: Settings, report: Report = l
         ends = {name: getattr(text, name) for name in ("bos_token_id", "eos_token_id", "pad_token_id")}
         search = json.dumps({**ends, **GENERATION}, indent=1)
         (partial / "generation_config.json").write_text(search + "\n", encoding="utf-8")
-        if folder.exists():
-            folder.rmdir()
-        partial.rename(folder)
+        return _placed(partial, folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _placed(partial: Path, folder: Path) -> Path:
+    if folder.exists():
+        folder.rmdir()
+    partial.rename(folder)
     return folder
 
 
@@ -132,6 +143,7 @@ def choices(options: Compose, language: Any) -> dict[str, Any]:
         **{name: getattr(options, name) for name in names},
         "fusion_heads": options.fusion_heads or heads,
         "gate_every": min(options.gate_every, int(language.num_hidden_layers)),
+        "gate_start": OPEN if options.language in DECODERS else 0.0,
         "parts": dict(options.chosen),
         "tuning": options.method,
     }
@@ -205,9 +217,11 @@ def _fresh(options: Compose, tokenizer: Any) -> Any:
     if ends["bos_token_id"] is None:
         ends["bos_token_id"] = ends["eos_token_id"]
     if options.language == "lstm":
+        scale = 1 / FusionLstmConfig().initializer_range  # to deviation 1, that of the modal tokens
         return FusionLstmConfig(
-            vocab_size=len(tokenizer), hidden_size=options.width, num_hidden_layers=options.layers, **ends
-        )
+            vocab_size=len(tokenizer), hidden_size=options.width, num_hidden_layers=options.layers,
+            embedding_scale=scale, residual=True, **ends,
+        )  # fmt: skip
     heads = next(count for count in range(max(1, options.width // 64), 0, -1) if options.width % count == 0)
     return GPT2Config(
         vocab_size=len(tokenizer), n_embd=options.width, n_layer=options.layers, n_head=heads, n_positions=8192, **ends
@@ -217,7 +231,7 @@ def _fresh(options: Compose, tokenizer: Any) -> Any:
 def _named(options: Compose) -> list[str]:
     """Keys and folders of what has weights or a tokenizer."""
     own = [name for name in options.chosen.values() if name not in (FRESH, *DECODERS)]
-    return own + [options.tokenizer] * (options.language in DECODERS)
+    return own + [options.tokenizer] * (options.chosen.get("language") in DECODERS)
 
 
 def _away(title: str) -> InputError:

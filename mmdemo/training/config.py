@@ -63,7 +63,8 @@ class TrainOptions:
     max_length: int = option(0, "Longest text", "In tokens; 0: what suits the task.", minimum=0, maximum=131_072)
     seed: int = option(0, "Seed", "The same seed and data give the same model on a CPU.", minimum=0, maximum=2**31)
     precision: str = option(
-        "auto", "Precision", "Of numbers; auto: bf16 where a GPU has it.", choices=("auto", "fp32", "bf16")
+        "auto", "Precision", "Of numbers; auto: bf16 where a GPU has it, or a tried step is faster on this CPU.",
+        choices=("auto", "fp32", "bf16"),
     )  # fmt: skip
     validation: float = option(
         0.1, "Held out", "Share of the rows that are only for measuring, where the data say nothing.", minimum=0.01,

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from mmdemo.datasets.rows import Row
 from mmdemo.errors import JobError, StudioError
-from mmdemo.training import checkpoints, order
+from mmdemo.training import checkpoints, dropout, numbers, order
 from mmdemo.training.checkpoints import State
 from mmdemo.training.clock import Clock
 from mmdemo.training.memory import out_of_memory, too_large, used
@@ -76,6 +76,7 @@ class Loop:
             OSError: the disk is full.
         """
         model = self.recipe.model
+        dropout.quicken(model)
         optimizer = optimizer_of(model, self.plan)
         state = checkpoints.load(self.folder, model, optimizer)
         state.batch = state.batch or self.plan.batch
@@ -147,7 +148,7 @@ class Loop:
         total = 0.0
         for number, batch in enumerate(batches):
             with self._together(model, number == len(batches) - 1):
-                with self.accelerator.autocast():
+                with self.accelerator.autocast(), numbers.computed_in(self.plan.precision):
                     loss = self.recipe.loss(model, batch)
                 # the mean over all labels of the step, on all processes, whose gradients are averaged
                 self.accelerator.backward(loss * (self.accelerator.num_processes / max(labels, 1.0)))
@@ -245,11 +246,11 @@ class Loop:
 
 
 def optimizer_of(model: nn.Module, plan: Plan) -> torch.optim.AdamW:
-    """AdamW (arXiv:1711.05101); vectors (biases, norms) do not decay."""
+    """AdamW (arXiv:1711.05101), all of its arithmetic in one pass; vectors (biases, norms) do not decay."""
     learned = checkpoints.trained(model).values()
     matrices, vectors = [one for one in learned if one.ndim > 1], [one for one in learned if one.ndim <= 1]
     groups = [{"params": matrices, "weight_decay": plan.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
-    return torch.optim.AdamW([group for group in groups if group["params"]], lr=plan.learning_rate)
+    return torch.optim.AdamW([group for group in groups if group["params"]], lr=plan.learning_rate, fused=True)
 
 
 def seed(number: int, step: int) -> None:

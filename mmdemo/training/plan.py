@@ -15,7 +15,7 @@ import torch
 
 from mmdemo.datasets.rows import Row
 from mmdemo.runtime import memory as machine
-from mmdemo.training import order
+from mmdemo.training import numbers, order
 from mmdemo.training.memory import out_of_memory, too_large, used
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ class Plan:
         seconds: for learning at most; 0 for no limit.
         patience: evaluations without a better one after which it stops; 0 for none.
         step_seconds, step_memory: of one step as it was tried, the bytes with the longest row.
+        precision: `fp32` or `bf16`, as `numbers` has it; of a GPU `Accelerator` decides.
     """
 
     steps: int
@@ -59,6 +60,7 @@ class Plan:
     patience: int = 0
     step_seconds: float = 0.0
     step_memory: int = 0
+    precision: str = "fp32"
 
 
 def rate(step: int, plan: Plan, seconds: float = 0.0) -> float:
@@ -107,6 +109,11 @@ def decide(
     seconds, taken = tried(recipe, rows, 1, longest=True)
     batch = min(options.batch or -(-wanted // processes), _fitting(taken, recipe))
     per_step, taken = tried(recipe, rows, min(wanted, batch), longest=False)
+    precision = "fp32"
+    if recipe.given.device == "cpu":
+        precision = numbers.chosen(recipe, _some(recipe, rows, min(wanted, batch), longest=False), per_step, note)
+    if precision == "bf16":
+        per_step, taken = tried(recipe, rows, min(wanted, batch), longest=False, precision=precision)
     per_step *= wanted / min(wanted, batch) / processes
     per_epoch = order.per_epoch(len(rows), wanted)
     epochs = options.epochs or usual_epochs(type(recipe), len(rows))
@@ -126,7 +133,7 @@ def decide(
         per_epoch=per_epoch,
         rows=wanted,
         batch=batch,
-        learning_rate=options.learning_rate or recipe.methods[options.method],
+        learning_rate=options.learning_rate or recipe.rate,
         schedule=options.schedule,
         warmup=min(math.ceil(expected * options.warmup), steps - 1),
         weight_decay=options.weight_decay,
@@ -137,6 +144,7 @@ def decide(
         patience=options.early_stopping,
         step_seconds=round(per_step, 4),
         step_memory=taken,
+        precision=precision,
     )
 
 
@@ -146,20 +154,20 @@ def usual_epochs(kind: type[Recipe], rows: int) -> int:
     return max(1, round(often))
 
 
-def tried(recipe: Recipe, rows: Sequence[Row], count: int, longest: bool) -> tuple[float, int]:
+def tried(recipe: Recipe, rows: Sequence[Row], count: int, longest: bool, precision: str = "fp32") -> tuple[float, int]:
     """Seconds and bytes of one pass forth and back, which changes no weight: the longest rows, or middling ones.
 
     Raises:
         DoesNotFit: memory does not suffice.
     """
-    ranked = sorted(rows, key=recipe.size)
-    middle = max(0, (len(ranked) - count) // 2)
-    some = ranked[-count:] if longest else ranked[middle : middle + count]
+    some = _some(recipe, rows, count, longest)
     recipe.model.train()
     before, began = used(recipe.given.device), time.monotonic()
     try:
         batch = recipe.batch(some)
-        recipe.loss(recipe.model, batch).backward()  # type: ignore[no-untyped-call]
+        with numbers.computed_in(precision):
+            loss = recipe.loss(recipe.model, batch)
+        loss.backward()  # type: ignore[no-untyped-call]
         taken = max(0, used(recipe.given.device) - before)
     except (RuntimeError, MemoryError) as error:
         if not out_of_memory(error):
@@ -171,6 +179,13 @@ def tried(recipe: Recipe, rows: Sequence[Row], count: int, longest: bool) -> tup
     if recipe.given.device.startswith("cuda"):
         torch.cuda.synchronize()
     return time.monotonic() - began, taken
+
+
+def _some(recipe: Recipe, rows: Sequence[Row], count: int, longest: bool) -> Sequence[Row]:
+    """The longest rows, or middling ones."""
+    ranked = sorted(rows, key=recipe.size)
+    middle = max(0, (len(ranked) - count) // 2)
+    return ranked[-count:] if longest else ranked[middle : middle + count]
 
 
 def _fitting(taken: int, recipe: Recipe) -> int:

@@ -122,10 +122,9 @@ class Run:
         self.options = models.settled(self.options, kind)
         place = device.choose(self.options.device)
         models.check_method(self.options.method, place)
-        precision = self.options.precision
-        if precision == "auto":
-            precision = "bf16" if place == "cuda" and torch.cuda.is_bf16_supported() else "fp32"
-        accelerator = Accelerator(cpu=place == "cpu", mixed_precision="bf16" if precision == "bf16" else "no")
+        half = place != "cpu" and self.options.precision == "bf16"  # of a CPU the plan decides
+        half |= place == "cuda" and self.options.precision == "auto" and torch.cuda.is_bf16_supported()
+        accelerator = Accelerator(cpu=place == "cpu", mixed_precision="bf16" if half else "no")
         if accelerator.num_processes == 1:
             torch.set_num_threads(self.settings.threads or device.cores())
         parts = data.parts_of(self.options, kind, self.settings, self.note)
@@ -152,10 +151,13 @@ class Run:
             measuring: seconds that measuring takes besides.
         """
         recipe, accelerator = ready.recipe, ready.accelerator
+        from accelerate.utils import broadcast_object_list
+
         chosen = plan.read(self.folder)
         if chosen is None:
             spent = time.monotonic() - self.began + measuring
             chosen = plan.decide(self.options, recipe, ready.parts.train, accelerator.num_processes, spent, self.note)
+            chosen = broadcast_object_list([chosen])[0]  # the first process's, for all
             if accelerator.is_main_process:
                 plan.write(chosen, self.folder)
         held = data.some(ready.parts.held, self.options.evaluate_rows, self.options.seed)

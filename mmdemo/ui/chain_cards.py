@@ -18,6 +18,8 @@ ROLES = {  # what goes in is called by its modality
     "projector": "link_projector",
     "fusion": "link_fusion",
     "language model": "link_language",
+    "space": "link_space",
+    "class": "link_class",
 }
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
+from mmdemo import catalog
 from mmdemo.errors import InputError, StudioError
 from mmdemo.folders import PREFIX, RUN
 from mmdemo.jobs import Job
@@ -30,6 +31,13 @@ TASKS = {
     "automatic-speech-recognition": "audio-text-to-text",
 }
 """What data are good for → what a chain learns of them; of data that fit several the first."""
+OTHERS = {
+    "siamese": ("text-image-retrieval", "text-audio-retrieval"),
+    "svm": ("image-classification", "audio-classification"),
+}
+"""What is learned without a language model."""
+SVM = "svm:"
+"""How the choice of an SVM begins; the encoder it stands on follows."""
 
 
 class ChainTraining:
@@ -82,14 +90,18 @@ class ChainTraining:
         """The chains that were composed here, the newest first; what was chosen stays."""
         there = [(spec.title, spec.key) for spec in chains(self.context)]
         keys = [key for _, key in there]
+        if chosen and chosen.startswith(SVM):
+            there.insert(0, (svm_title(chosen), chosen))
+            keys.insert(0, chosen)
         value = chosen if chosen in keys else next(iter(keys), None)
         return gr.update(choices=there, value=value, visible=bool(there))
 
     def took(self, one: Read) -> tuple[Updates, str]:
         """What a chain can learn of a data set."""
-        fits = [TASKS[task] for task in one.report.tasks if task in TASKS]
+        alone = [task for tasks in OTHERS.values() for task in tasks]
+        fits = [TASKS.get(task, task) for task in one.report.tasks if task in TASKS or task in alone]
         words = say("chain_data_ready" if fits else "chain_data_unfit", one.language, count=one.count)
-        return {self.task: fits[0] if fits else ""}, words
+        return {self.task: " ".join(fits)}, words
 
     def start(
         self, model: str | None, data: str, task: str, minutes: float | None, request: gr.Request
@@ -102,8 +114,9 @@ class ChainTraining:
             if not data:
                 raise InputError("There are no data to train on yet: drop them first, or choose a set that is there.")
             options = TrainOptions(
-                task=task or "image-to-text", data=data, model=model.removeprefix(PREFIX), minutes=float(minutes or 0)
-            )
+                task=task_of(model, task.split()), data=data, model=model.removeprefix(PREFIX).removeprefix(SVM),
+                method="svm" if model.startswith(SVM) else "auto", minutes=float(minutes or 0),
+            )  # fmt: skip
             job = submit.training(options, self.context.studio.jobs)
         except StudioError as error:
             yield self.drop.bench.refuse(sentence(error, language, "the tab compose"))
@@ -117,10 +130,38 @@ def chains(context: Context) -> list[ModelSpec]:
     return [row.spec for row in context.studio.rows() if row.spec.key.startswith(place)]
 
 
+def svm_title(choice: str) -> str:
+    """How an SVM is called: after the encoder it stands on."""
+    return f"SVM · {catalog.get(choice.removeprefix(SVM)).title}"
+
+
+def task_of(model: str, fits: Sequence[str]) -> str:
+    """What a composed model learns of data that fit some tasks.
+
+    Raises:
+        InputError: the data are not for such a model.
+    """
+    kind = "svm" if model.startswith(SVM) else "siamese" if catalog.get(model).backend == "towers" else "chain"
+    wanted = OTHERS.get(kind, tuple(TASKS.values()))
+    found = next((task for task in fits if task in wanted), None)
+    if found:
+        return found
+    if kind == "svm":
+        raise InputError(
+            "An SVM learns classes, which these data do not have: choose pictures or recordings with labels."
+        )
+    if kind == "siamese":
+        raise InputError("Two towers learn from pairs: choose pictures or recordings with a sentence about each.")
+    raise InputError("A chain learns to write: choose pictures, videos or recordings with a caption.")
+
+
 def is_of_chain(job: Job, settings: Settings) -> bool:
-    """Whether a training began with a chain that was composed here."""
+    """Whether a training began with a chain that was composed here, or fits an SVM."""
     try:
-        model = str(json.loads((job.folder / RUN).read_bytes()).get("model", "")).removeprefix(PREFIX)
+        asked = json.loads((job.folder / RUN).read_bytes())
+        model = str(asked.get("model", "")).removeprefix(PREFIX)
     except (OSError, ValueError, AttributeError):
         return False
+    if asked.get("method") == "svm":
+        return True
     return bool(model) and Path(model).is_relative_to(settings.chains_folder.resolve())

@@ -159,9 +159,11 @@ def sees(of: Sights, language: str) -> str:
         bands, frames = of.mel.shape
         words = say("sees_mel", language, bands=bands, frames=frames, time=parts.clock(of.seconds))
         body += _seen(heat.spectrogram(of.mel), words, "mm-look mm-look-sound")
-    if of.tokens:
-        tokens = "".join(f'<code class="mm-token">{escape(token)}</code>' for token in of.tokens)
-        words = say("sees_tokens", language, count=len(of.tokens))
+    for name, pieces in (("sees_read", of.read), ("sees_tokens", of.tokens)):
+        if not pieces:
+            continue
+        tokens = "".join(f'<code class="mm-token">{escape(token)}</code>' for token in pieces)
+        words = say(name, language, count=len(pieces))
         body += f'<p class="mm-from">{escape(words)}</p><p class="mm-tokens">{tokens}</p>'
     title = escape(say("sees_title", language))
     return f'<details class="mm-details" data-mm-sees><summary>{title}</summary>{body}</details>' if body else ""

@@ -16,7 +16,7 @@ from mmdemo.media.audio import RATE, write_wav
 from mmdemo.results import Description, Track, Transcript
 from mmdemo.settings import Settings
 from mmdemo.studio import Studio
-from mmdemo.training import composing
+from mmdemo.training import composing, plan
 from mmdemo.training.run import run
 from tests.media import clips
 from tests.training import toys
@@ -239,3 +239,39 @@ def test_a_chain_with_a_tensor_missing_is_refused_by_its_name(
     folder = toys.a_run(tmp_path / "run", task="image-to-text", data=str(pictures), model=str(model), steps=1)
     assert run(folder, settings) == 1
     assert "is missing: 'language_model.look.weight'" in toys.events_of(folder)[-1]["message"]
+
+
+def test_a_deep_lstm_that_is_learned_from_nothing_hears_words_and_learns_as_fast_as_a_shallow_one(
+    tmp_path: Path, settings: Settings, pictures: Path
+) -> None:
+    model = composed(tmp_path, settings, vision="patches", language="lstm", layers=4)
+    writer = checkpoint.opened(model).language_model
+    heard = writer.get_input_embeddings()(torch.arange(4, 200))
+    assert heard.std().item() == pytest.approx(1, abs=0.1), "as the modal tokens, which a LayerNorm brings there"
+    assert writer.lm_head.weight.std() < 0.2
+    losses = {}
+    for name, residual in (("residual", True), ("plain", False)):
+        about = model / "config.json"
+        about.write_text(about.read_text().replace('"residual": true', f'"residual": {str(residual).lower()}'))
+        folder = toys.a_run(
+            tmp_path / name, task="image-to-text", data=str(pictures), model=str(model), steps=40, evaluate_every=40,
+            **{**LEARNING, "learning_rate": 0.0},
+        )  # fmt: skip
+        assert run(folder, settings) == 0, toys.events_of(folder)[-1]
+        losses[name] = [event["loss"] for event in toys.events_of(folder, "progress") if event.get("loss")][-1]
+    assert losses["residual"] < losses["plain"] - 0.3, losses
+
+
+def test_a_language_model_that_knows_nothing_yet_learns_faster_than_one_that_goes_on(
+    tmp_path: Path, settings: Settings, pictures: Path
+) -> None:
+    rates = []
+    model = composed(tmp_path, settings, vision="patches", language="lstm")
+    for name in ("first", "again"):
+        folder = toys.a_run(tmp_path / name, task="image-to-text", data=str(pictures), model=str(model), steps=2)
+        assert run(folder, settings) == 0, toys.events_of(folder)[-1]
+        chosen = plan.read(folder)
+        assert chosen is not None
+        rates.append(chosen.learning_rate)
+        model = folder
+    assert rates == [2e-3, 3e-4]

@@ -57,6 +57,19 @@ def test_a_fresh_language_model_has_room_for_what_is_seen(tmp_path: Path, settin
     assert json.loads((folder / "generation_config.json").read_text())["eos_token_id"] == 2
 
 
+def test_gates_are_open_for_a_language_model_that_knows_nothing_and_closed_for_one_that_can_write(
+    tmp_path: Path, settings: Settings
+) -> None:
+    begun = {}
+    for name, language in (("fresh", "lstm"), ("learned", str(toys.gpt(tmp_path / "writer")))):
+        options = Compose(**{**FRESH, "language": language, "fusion": "gated-cross-attention"})
+        model = checkpoint.opened(composing.write(options, tmp_path / name, settings))
+        begun[name] = {
+            gate.tanh().item() for one in model.gates for gate in (one.attention_gate, one.feed_forward_gate)
+        }
+    assert begun["learned"] == {0.0} and list(begun["fresh"]) == [pytest.approx(0.76, abs=0.01)]
+
+
 def test_plain_transformers_gives_the_same_logits_in_a_process_of_its_own(tmp_path: Path, settings: Settings) -> None:
     folder = composing.write(Compose(**FRESH), tmp_path / "chain", settings)
     code = (

@@ -11,15 +11,20 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from transformers import AutoModel
 
+from mmdemo import catalog
+from mmdemo.chains import Compose
 from mmdemo.errors import InputError, WeightsError
 from mmdemo.fusion.aligned import Aligned
 from mmdemo.fusion.retrieval import ranks
 from mmdemo.settings import Settings
-from mmdemo.training import metrics
+from mmdemo.training import composing, metrics
 from mmdemo.training.config import TrainOptions
 from mmdemo.training.evaluate import evaluate
 from mmdemo.training.run import run
+from mmdemo.ui.chain_training import task_of
+from tests.fusion.chains import VISION
 from tests.training import toys
 from tests.training.test_media_recipes import tones
 
@@ -98,12 +103,46 @@ def test_what_was_learned_before_is_where_going_on_begins(tmp_path: Path, settin
     assert np.allclose(*vectors, atol=1e-3)
 
 
+def test_two_towers_that_were_composed_learn_from_pairs(tmp_path: Path, settings: Settings) -> None:
+    AutoModel.from_config(VISION["vit"]).save_pretrained(tmp_path / "eye")
+    options = Compose(vision=str(tmp_path / "eye"), text=str(toys.bert(tmp_path / "reader")), projector="siamese")
+    shown = composing.chain(options, settings)
+    assert shown.problems == () and [part.role for part in shown.parts][-1] == "space"
+    place = composing.write(options, composing.place_for(options, settings), settings)
+    model = Aligned.load(place).model
+    assert place.name == "eye-reader-siamese" and model.config.fresh
+    assert shown.frozen + shown.trainable == sum(one.numel() for one in model.parameters()) - model.bias.numel()
+
+    spec = catalog.get(str(place))
+    assert spec.tasks == ("align",)
+    assert task_of(spec.key, ["image-to-text", "text-image-retrieval"]) == "text-image-retrieval"
+    with pytest.raises(InputError, match="learn from pairs"):
+        task_of(spec.key, ["image-to-text"])
+
+    data = coloured(tmp_path / "data", 40)
+    folder = toys.a_run(
+        tmp_path / "run", task="text-image-retrieval", data=str(data), model=str(place), steps=60, learning_rate=1e-2,
+        validation=0.3,
+    )  # fmt: skip
+    assert run(folder, settings) == 0, toys.events_of(folder)[-1]
+    report = json.loads((folder / "report.json").read_text())
+    assert report["before"]["metrics"]["to_text_1"] < report["after"]["metrics"]["to_text_1"] == 1
+    assert not Aligned.load(folder / "model").model.config.fresh, "going on begins with what was learned"
+
+
+def test_an_svm_has_nothing_to_write(tmp_path: Path, settings: Settings) -> None:
+    AutoModel.from_config(VISION["vit"]).save_pretrained(tmp_path / "eye")
+    options = Compose(vision=str(tmp_path / "eye"), projector="svm")
+    assert "stands on EfficientNet-Lite2" in composing.chain(options, settings).problems[0]
+    with pytest.raises(InputError, match="train image-classification with the method svm"):
+        composing.write(options, tmp_path / "svm", settings)
+    assert not (tmp_path / "svm").exists()
+
+
 def test_recordings_and_sentences_find_one_another(
     tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import dataclasses
-
-    from mmdemo import catalog
 
     reader, model, data = toys.bert(tmp_path / "reader"), toys.whisper(tmp_path / "whisper"), tmp_path / "data"
     row = dataclasses.replace(catalog.get("all-minilm-l6-v2"), files=(), sources=(catalog.Local(str(reader)),))

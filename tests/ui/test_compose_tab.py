@@ -15,6 +15,7 @@ from mmdemo.chains import Compose as Choices
 from mmdemo.fusion.checkpoint import keep
 from mmdemo.runtime.manager import Manager
 from mmdemo.settings import Settings
+from mmdemo.training import composing
 from mmdemo.ui import chain_cards
 from mmdemo.ui.chain_training import is_of_chain
 from mmdemo.ui.form import Form
@@ -161,3 +162,49 @@ def test_a_tuned_chain_is_among_the_models_of_every_tab_that_it_has_an_encoder_f
         if there:
             chosen = form.choosing(manager.rows(), spec.key)
             assert chosen[form.components[field]]["value"] == spec.key
+
+
+def test_alignments_without_a_language_model_are_drawn_and_impossible_pairs_say_why(tab: Compose, studio: Any) -> None:
+    projector: Any = tab.options.components["projector"]
+    assert [value for _, value in projector.choices] == ["linear", "mlp", "siamese", "svm"]
+    studio.drawn = lambda options: composing.chain(options, Settings.load())
+    fit = {"vision": "efficientnet-lite2", "language": "smollm2-135m-instruct"}
+    _, shown = all_of(tab.draw(*values(tab, **fit, projector="siamese"), REQUEST))
+    html = shown[tab.diagram]
+    assert "Common space" in html and "Language model" not in html and html.count("mm-link-frozen") == 2
+    assert "Two towers, trained by pairs" in shown[tab.drawing.status]
+    _, shown = all_of(tab.draw(*values(tab, **fit, projector="svm"), CHINESE))
+    assert "一个类别的得分" in shown[tab.diagram] and "1.3 k" in shown[tab.diagram], "1,280 channels and a bias"
+    assert "每个类别" in shown[tab.drawing.status]
+    for reason, wrong in (
+        ("takes one medium", {"projector": "siamese", "audio": "whisper-base"}),
+        ("takes one medium", {"projector": "svm", "vision": ""}),
+        ("no fresh patches", {"projector": "siamese", "vision": "patches"}),
+        ("reads no text", {"projector": "svm", "text": "all-minilm-l6-v2"}),
+        ("not 4 frames", {"projector": "siamese", "frames": 4}),
+    ):
+        _, shown = all_of(tab.draw(*values(tab, **{**fit, **wrong}), REQUEST))
+        assert reason in shown[tab.diagram] and "do not make a chain" in shown[tab.drawing.status]
+
+
+def test_an_svm_needs_no_composing_and_is_trained_with_labels_by_its_own_method(
+    tab: Compose, studio: Any, tmp_path: Path
+) -> None:
+    _, shown = all_of(tab.compose("", *values(tab, projector="svm"), REQUEST))
+    update = shown[tab.training.model]
+    assert update["value"] == "svm:efficientnet-lite2" and "nothing to compose" in shown[tab.bench.status]
+    assert update["choices"][0] == ("SVM · EfficientNet-Lite2", update["value"])
+    assert tab.training.offered(update["value"])["value"] == update["value"], "it stays when the tab is opened again"
+    studio.drawn = lambda options: chain("This cannot be.")
+    _, shown = all_of(tab.compose("", *values(tab, projector="svm"), REQUEST))
+    assert "do not make a chain" in shown[tab.bench.status] and tab.training.model not in shown
+    _, shown = all_of(tab.training.start(update["value"], str(tmp_path), "image-to-text", 0, CHINESE))
+    assert "请选择带标签的图片或录音" in shown[tab.training.drop.bench.status]
+    busy = studio.jobs.submit("train", "Busy", lambda folder: command(folder, 3000, 0.02))
+    all_of(tab.training.start(update["value"], str(tmp_path), "image-to-text image-classification", 0, REQUEST))
+    (job,) = [one for one in studio.jobs.all() if one.id != busy.id]
+    asked = json.loads((job.folder / "run.json").read_text())
+    assert (asked["task"], asked["method"], asked["model"]) == ("image-classification", "svm", "efficientnet-lite2")
+    assert is_of_chain(job, studio.settings)
+    studio.jobs.stop(job.id)
+    studio.jobs.stop(busy.id)

@@ -42,7 +42,9 @@ def explanation(file: str = "a.jpg") -> Explanation:
         Reason("<bell>", 0.5, half, {"vision": 0.4, "audio": 0.001}),
     )
     pictures = (np.full((8, 8, 3), 90, np.uint8), np.full((8, 8, 3), 160, np.uint8))
-    sights = Sights(pictures, (0.5, 1.5), (np.eye(8, dtype=np.int32),) * 2, np.random.rand(20, 50), 4.0, ("A", " be"))
+    sights = Sights(pictures, (0.5, 1.5), (np.eye(8, dtype=np.int32),) * 2, np.random.rand(20, 50), 4.0, ("A", " be"),
+        read=("[CLS]", "what", "?"),
+    )  # fmt: skip
     return Explanation(file, "A <bell>", reasons, sights, FROM)
 
 
@@ -66,7 +68,15 @@ def test_the_word_that_most_needs_a_modality_is_chosen_first_and_told_in_numbers
 
 def test_what_the_model_saw_is_shown_in_the_readers_language() -> None:
     html = why_cards.html(explanation(), "", "zh")
-    for words in ("模型看到的内容", "8 × 8 像素", "20 个频带", "回答的词元：2 个", "没有声音时"):
+    for words in (
+        "模型看到的内容",
+        "8 × 8 像素",
+        "20 个频带",
+        "回答的词元：2 个",
+        "读入文字的词元：3 个",
+        "[CLS]",
+        "没有声音时",
+    ):
         assert words in html
     assert not re.search(r">[^<]*\b(without|picture|frames)\b", html)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,8 @@ READER, GENERATION = "reader", "generation_config.json"
 WORKING = 400_000_000
 """Bytes beside the weights: torch and the activations of a batch."""
 AT_ONCE = 16
+READ = 128
+"""Tokens of a text beside the media that are read at most."""
 
 
 class ChainBackend:
@@ -102,7 +105,16 @@ class ChainBackend:
                 f"{self.spec.title} is packed into few bits and has no gradients to explain it by: choose auto or bf16."
             )
         scenes = [(one, self._given([Scene(one.frames, one.sound)], [one.text])) for one in given]
-        return chain_why.explain(self._model, self._tokenizer, scenes, answer, self._search, self._threads)
+        found = chain_why.explain(self._model, self._tokenizer, scenes, answer, self._search, self._threads)
+        return map(self._with_text, given, found)
+
+    def _with_text(self, given: Given, found: Explained) -> Explained:
+        """An explanation with the tokens of the text that was read."""
+        if self._reader is None or not given.text:
+            return found
+        ids = self._reader(given.text, truncation=True, max_length=READ)["input_ids"]
+        pieces = tuple(map(str, self._reader.convert_ids_to_tokens(ids)))
+        return replace(found, sights=replace(found.sights, read=pieces))
 
     def _told(self, scenes: Sequence[Scene], questions: Sequence[str], words: Sequence[int]) -> Iterator[Seen]:
         given = self._given(scenes, questions)
@@ -147,7 +159,7 @@ class ChainBackend:
             if len(there) < len(values):
                 masks[modality] = torch.tensor([one is not None for one in values], device=self.device)
         if self._reader is not None:
-            read = self._reader(list(questions), padding=True, truncation=True, max_length=128, return_tensors="pt")
+            read = self._reader(list(questions), padding=True, truncation=True, max_length=READ, return_tensors="pt")
             given["context_ids"] = read["input_ids"].to(self.device)
             given["context_mask"] = read["attention_mask"].to(self.device)
         return given | ({"masks": masks} if masks else {})

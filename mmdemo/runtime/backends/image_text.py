@@ -10,7 +10,7 @@ import hashlib
 import sys
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -130,9 +130,12 @@ class ImageTextBackend:
             said = answer or next(seen.text for seen in self.answer([ask]) if seen.done)
             self.adapt(one.adapter)
             image = shrunk(one.frames[0], PIXELS[self.device])
-            inputs = self._inputs([image], [self._prompt(one.style, one.text)])
+            prompt = self._prompt(one.style, one.text)
+            inputs = self._inputs([image], [prompt])
             reasons, tokens = image_text_why.explained(self._model, self._tokenizer, inputs, said, image)
-            yield Explained(said, reasons, image_text_why.sights(self._processor, inputs, image, tokens))
+            sights = image_text_why.sights(self._processor, inputs, image, tokens)
+            read = image_text_why.pieces(self._tokenizer, prompt)
+            yield Explained(said, reasons, replace(sights, read=read))
 
     def adapt(self, folder: str) -> None:
         """See `base.Adaptable`."""

@@ -94,6 +94,11 @@ class Recipe(ABC):
         """Whether `prepare` leaves nothing to learn by steps."""
         return self.methods.get(self.options.method) == 0
 
+    @property
+    def rate(self) -> float:
+        """The learning rate that suits the method and the model."""
+        return self.methods[self.options.method]
+
     def prepare(self, rows: Sequence[Row], progress: Callable[[int, int], None]) -> None:  # noqa: B027
         """Compute once what frozen parts make of the rows; `progress` is told how many are done, of how many.
 

@@ -29,6 +29,8 @@ from mmdemo.training.recipes.base import IGNORED, Batch, Example, Given, Recipe,
 LONGEST = 40
 AT_ONCE = 50
 GENERATION, READER = "generation_config.json", "reader"
+FRESH_RATES = {"transformer": 1e-3, "lstm": 2e-3}
+"""Learning rates of a whole chain whose language model knows nothing yet."""
 VALUES = {"vision": "pixel_values", "audio": "audio_values"}
 """What an encoder that learns is given by, as an argument of the model."""
 
@@ -88,6 +90,12 @@ class Chained(Recipe):
         if self.given.learning and options.method == "head":
             fusion.language_model.requires_grad_(False)
         return fusion
+
+    @property
+    def rate(self) -> float:
+        """Higher where a language model is learned from nothing."""
+        fresh = "" if self.config.learned else (self.config.parts or {}).get("language", "")
+        return FRESH_RATES.get(fresh, super().rate) if self.options.method == "full" else super().rate
 
     @staticmethod
     def usual(model: Path) -> str:
@@ -243,6 +251,7 @@ class Chained(Recipe):
         """A fusion checkpoint as the studio opens it: whole, or with its eye elsewhere; and the adapters alone."""
         models.save_adapter(self.model, folder)
         fusion = models.merged(self.model)
+        fusion.config.learned = True
         (checkpoint.keep if self.composed else checkpoint.save)(fusion, folder)
         self.tokenizer.save_pretrained(folder)
         if self.reader is not None:

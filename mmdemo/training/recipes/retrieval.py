@@ -67,8 +67,8 @@ class Retrieval(Recipe):
         base = self.given.base
         about = base.folder / "config.json"
         found = json.loads(about.read_text(encoding="utf-8")) if about.is_file() else {}
-        self.again = found.get("model_type") == TOWERS
-        if self.again:
+        self.again = found.get("model_type") == TOWERS and not found.get("fresh")
+        if found.get("model_type") == TOWERS:
             return Aligned.joined(base.folder, *base.parts.values()) if base.parts else Aligned.load(base.folder)
         if not self.given.learning:
             raise InputError(
@@ -207,6 +207,7 @@ class Retrieval(Recipe):
                 first.weight.div_(scale.to(first.weight.device))
                 first.bias.sub_(first.weight @ shift.to(first.weight.device))
         self.moved = {}
+        self.towers.model.config.fresh = False
         self.towers.save(folder)
 
 

@@ -14,7 +14,7 @@ from mmdemo.runtime.sources.base import Progress
 from mmdemo.ui import chain_cards, parts
 from mmdemo.ui.align import Align
 from mmdemo.ui.bench import Bench, Context, State, Updates
-from mmdemo.ui.chain_training import ChainTraining
+from mmdemo.ui.chain_training import SVM, ChainTraining
 from mmdemo.ui.form import Form
 from mmdemo.ui.handlers import listen
 from mmdemo.ui.i18n import COMPOSE, label, language_of, option_label, say
@@ -22,6 +22,9 @@ from mmdemo.ui.inputs import advanced, intro
 
 ROLES: dict[str, chains.Role] = {"vision": "vision", "audio": "audio", "text": "text", "language": "language"}
 """Field of the choices → the role whose parts it is chosen from."""
+
+ABOUT = {"siamese": "chain_towers", "svm": "chain_classes"}
+"""What is said of an alignment without a language model."""
 
 
 class Compose:
@@ -107,28 +110,47 @@ class Compose:
         def show(last: bool) -> State:
             shown = {self.diagram: chain_cards.html(found[-1], language)} if found else {}
             fits = bool(found) and not found[-1].problems
-            return State(shown, words=say("chain_shapes" if fits else "chain_not", language))
+            return State(shown, words=say(self._drawn(chosen) if fits else "chain_not", language))
 
         yield from self.drawing.serve(request, make, found.append, show)
+
+    def _drawn(self, chosen: Sequence[Any]) -> str:
+        """What is said beside the diagram."""
+        return ABOUT.get(self.options.read(chosen).projector, "chain_shapes")
 
     def compose(self, title: str, *values: Any) -> Iterator[Updates]:
         """Put the parts together and write the new model; it is chosen for training."""
         *chosen, request = values
         language = language_of(request)
-        made: list[ModelSpec] = []
+        made: list[ModelSpec | str] = []
 
         def make(run: Any) -> Iterator[Any]:
-            return self.context.studio.compose(self.options.read(chosen), run.stop, (title or "").strip())
+            options = self.options.read(chosen)
+            if options.projector == "svm":
+                return self._svm(options, run)
+            return self.context.studio.compose(options, run.stop, (title or "").strip())
 
         def show(last: bool) -> State:
             if not made:
-                return State({})
+                return State({}, words=say("chain_not", language))
+            if isinstance(made[0], str):
+                update = self.training.offered(made[0])
+                return State({self.training.model: update} if last else {}, words=say("chain_svm", language))
             there = [(spec.title, spec.key) for spec in self._chains(made[0])]
-            words = say("chain_made", language, name=made[0].title, size=parts.size(made[0].bytes))
+            sentence = "chain_made_towers" if "align" in made[0].tasks else "chain_made"
+            words = say(sentence, language, name=made[0].title, size=parts.size(made[0].bytes))
             update = gr.update(choices=there, value=made[0].key, visible=True)
             return State({self.training.model: update} if last else {}, words=words)
 
         yield from self.bench.serve(request, make, made.append, show)
+
+    def _svm(self, options: Choices, run: Any) -> Iterator[Any]:
+        """The choice of an SVM for training, unless the diagram says why there is none: nothing is written yet."""
+        for event in self.context.studio.chain(options, run.stop):
+            if isinstance(event, Progress):
+                yield event
+            elif not event.problems:
+                yield f"{SVM}{options.vision or options.audio}"
 
     def _chains(self, new: ModelSpec) -> Sequence[ModelSpec]:
         from mmdemo.ui.chain_training import chains as there

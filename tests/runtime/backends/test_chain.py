@@ -10,14 +10,19 @@ import pytest
 from PIL import Image
 
 from mmdemo import folders
+from mmdemo.chains import Compose
 from mmdemo.errors import Cancelled
 from mmdemo.fusion import checkpoint
 from mmdemo.fusion.processing import train_tokenizer
 from mmdemo.runtime.backends import load
 from mmdemo.runtime.backends.chain import GENERATION, ChainBackend
 from mmdemo.runtime.base import Ask, Clip, Hearing, Load
+from mmdemo.runtime.explaining import Given
 from mmdemo.runtime.scenes import Scene
+from mmdemo.settings import Settings
+from mmdemo.training import composing
 from tests.fusion.chains import AUDIO, VISION, chain, model_of
+from tests.training import toys
 
 TOKENIZER = train_tokenizer(["a dog runs"] * 3, 300)
 PICTURE = Image.new("RGB", (32, 32), "red")
@@ -81,3 +86,19 @@ def test_one_who_leaves_a_search_that_others_wait_for_does_not_end_it(tmp_path: 
     chain = backend(tmp_path, 3)
     gone = [Ask(PICTURE, max_words=4, left=lambda: True), Ask(PICTURE, max_words=4)]
     assert [seen.index for seen in chain.answer(gone) if seen.done] == [0, 1]
+
+
+def test_the_tokens_of_a_question_are_shown_as_its_encoder_reads_them(tmp_path: Path) -> None:
+    settings = Settings(home=str(tmp_path / "home"), offline=True)
+    TOKENIZER.save_pretrained(tmp_path / "words")
+    options = Compose(
+        vision="patches", text=str(toys.bert(tmp_path / "reader")), language="lstm", width=32, layers=1,
+        tokenizer=str(tmp_path / "words"),
+    )  # fmt: skip
+    folder = composing.write(options, tmp_path / "chain", settings)
+    spec = folders.spec_of(folder)
+    made: Any = load(Load(spec, {spec.key: folder}, "cpu", 1))
+    asked, unasked = made.explain([Given((PICTURE,), text="the red sea"), Given((PICTURE,))], "a dog")
+    assert asked.sights.read[0] == "[CLS]" and asked.sights.read[-1] == "[SEP]"
+    assert "".join(asked.sights.read[1:-1]).replace("##", "") == "theredsea"
+    assert unasked.sights.read == () and asked.sights.tokens == unasked.sights.tokens

@@ -43,6 +43,9 @@ def test_each_word_says_where_in_the_picture_it_comes_from(
     ), "what it says without a picture does not depend on it, but for the number of its tiles"
     assert found.sights.pictures and found.sights.pictures[0].ndim == 3
     assert "".join(found.sights.tokens).replace(" ", "") == "adogruns"
+    (asked,) = backend.explain([Given((one,), text="a dog runs")], "a dog")
+    prompt = backend._prompt("sentence", "a dog runs")
+    assert "".join(asked.sights.read).replace(" ", "") == prompt.replace(" ", ""), "tokens of what it was asked"
 
 
 @pytest.mark.parametrize("name", BUILDERS)
