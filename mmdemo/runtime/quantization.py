@@ -65,6 +65,9 @@ WHISPER: Mapping[str, tuple[Way, ...]] = {
 
 PLAIN: Mapping[str, tuple[Way, ...]] = {place: (Way("auto"), Way("fp32")) for place in ("cpu", "cuda", "mps")}
 
+EMBEDDING: Mapping[str, tuple[Way, ...]] = {**PLAIN, "cpu": (Way("auto"), Way("fp32", slower=True))}
+"""What encoders of text run as, in float32: on a CPU `auto` is OpenVINO, `fp32` torch (docs/experiments.md)."""
+
 SPEAKING: Mapping[str, tuple[Way, ...]] = {**PLAIN, "cpu": (*PLAIN["cpu"], Way("int8"))}
 """What makes sound runs as: half precision is heard."""
 
@@ -102,7 +105,7 @@ WAYS: Mapping[str, Mapping[str, tuple[Way, ...]]] = {
     "fusion": PLAIN,
     "chain": CHAIN,
     "labels": PLAIN,
-    "embedder": PLAIN,
+    "embedder": EMBEDDING,
     "classifier": PLAIN,
     "towers": PLAIN,
 }
