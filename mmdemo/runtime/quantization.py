@@ -42,7 +42,7 @@ TORCH: Mapping[str, tuple[Way, ...]] = {
         Way("auto"),
         Way("fp32", slower=True),
         Way("bf16"),
-        Way("int8"),
+        Way("int8", rougher=True),  # fast, but a real language model got three times the perplexity (experiments.md)
         Way("int4", needs="bitsandbytes", slower=True, rougher=True),
     ),
     "cuda": (
@@ -76,7 +76,7 @@ GGUF: Mapping[str, tuple[Way, ...]] = {
     "cpu": (
         Way("auto"),
         Way("int4", rougher=True),
-        Way("int8", slower=True),
+        Way("int8", slower=True, rougher=True),
         Way("fp32", slower=True),
         Way("bf16", slower=True),
     ),
@@ -137,6 +137,13 @@ def way(spec: ModelSpec, device: str, name: str) -> Way:
     raise Unsupported(
         f"{spec.title} does not run in {name} on this device ({device}); "
         f"choose one of: {', '.join(way.name for way in ways(spec, device))}."
+    )
+
+
+def remark(way: Way) -> str:
+    """What is known to be worse about a way than about the default; empty if nothing."""
+    return " and ".join(
+        word for word, so in (("slower here than auto", way.slower), ("answers get worse", way.rougher)) if so
     )
 
 
