@@ -41,11 +41,15 @@ def run(arguments: argparse.Namespace, stdout: TextIO) -> int:
                 stdout.write(json.dumps({"key": key, "error": str(error)}, ensure_ascii=False) + "\n")
             continue
         reporter.clear()
-        fits = memory.fits(found.total, studio.settings.memory_gb, device.choose(how.device))
+        place = studio.manager.resolved(studio.manager.spec(key), how)
+        remark = quantization.remark(quantization.way(studio.manager.spec(key), place.device, place.quantization))
+        fits = memory.fits(found.total, studio.settings.memory_gb, place.device)
         if arguments.json:
-            stdout.write(json.dumps(record(key, how, found, fits), ensure_ascii=False) + "\n")
+            stdout.write(json.dumps(record(key, how, found, fits) | {"remark": remark}, ensure_ascii=False) + "\n")
         else:
             stdout.writelines(line + "\n" for line in (f"{key}:", *table(rows(found, fits))))
+            if remark:
+                stdout.write(f"  {how.quantization}: {remark}\n")
     studio.close()
     return status
 

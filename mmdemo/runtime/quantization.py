@@ -42,7 +42,7 @@ TORCH: Mapping[str, tuple[Way, ...]] = {
         Way("auto"),
         Way("fp32", slower=True),
         Way("bf16"),
-        Way("int8"),
+        Way("int8", rougher=True),  # fast, but a real language model got three times the perplexity (experiments.md)
         Way("int4", needs="bitsandbytes", slower=True, rougher=True),
     ),
     "cuda": (
@@ -65,6 +65,9 @@ WHISPER: Mapping[str, tuple[Way, ...]] = {
 
 PLAIN: Mapping[str, tuple[Way, ...]] = {place: (Way("auto"), Way("fp32")) for place in ("cpu", "cuda", "mps")}
 
+EMBEDDING: Mapping[str, tuple[Way, ...]] = {**PLAIN, "cpu": (Way("auto"), Way("fp32", slower=True))}
+"""What encoders of text run as, in float32: on a CPU `auto` is OpenVINO, `fp32` torch (docs/experiments.md)."""
+
 SPEAKING: Mapping[str, tuple[Way, ...]] = {**PLAIN, "cpu": (*PLAIN["cpu"], Way("int8"))}
 """What makes sound runs as: half precision is heard."""
 
@@ -73,7 +76,7 @@ GGUF: Mapping[str, tuple[Way, ...]] = {
     "cpu": (
         Way("auto"),
         Way("int4", rougher=True),
-        Way("int8", slower=True),
+        Way("int8", slower=True, rougher=True),
         Way("fp32", slower=True),
         Way("bf16", slower=True),
     ),
@@ -102,7 +105,7 @@ WAYS: Mapping[str, Mapping[str, tuple[Way, ...]]] = {
     "fusion": PLAIN,
     "chain": CHAIN,
     "labels": PLAIN,
-    "embedder": PLAIN,
+    "embedder": EMBEDDING,
     "classifier": PLAIN,
     "towers": PLAIN,
 }
@@ -134,6 +137,13 @@ def way(spec: ModelSpec, device: str, name: str) -> Way:
     raise Unsupported(
         f"{spec.title} does not run in {name} on this device ({device}); "
         f"choose one of: {', '.join(way.name for way in ways(spec, device))}."
+    )
+
+
+def remark(way: Way) -> str:
+    """What is known to be worse about a way than about the default; empty if nothing."""
+    return " and ".join(
+        word for word, so in (("slower here than auto", way.slower), ("answers get worse", way.rougher)) if so
     )
 
 

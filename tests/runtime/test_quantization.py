@@ -74,3 +74,10 @@ def test_every_task_lets_its_quantization_and_device_be_chosen(task: str) -> Non
     fields = {field.name: field for field in dataclasses.fields(TASKS[task].options)}
     assert meta(fields["quantization"]).choices == quantization.NAMES
     assert fields["device"].default == "auto"
+
+
+def test_what_is_known_to_be_worse_is_said() -> None:
+    said = {way.name: quantization.remark(way) for way in quantization.ways(SMOLVLM, "cpu")}
+    assert said["auto"] == said["bf16"] == ""
+    assert said["fp32"] == "slower here than auto"
+    assert said["int8"] == "answers get worse"

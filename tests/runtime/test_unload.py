@@ -37,7 +37,10 @@ def once():
         with studio.manager.lease() as models:
             backend = models.get(key, how=How(quantization))
             for said in ("the dog runs", "the dog runs on the grass"):
-                list(backend.talk([{"role": "user", "content": said}], max_tokens=5))
+                if hasattr(backend, "embed"):
+                    backend.embed([said] * 40)
+                else:
+                    list(backend.talk([{"role": "user", "content": said}], max_tokens=5))
     before = psutil.Process().memory_info().rss
     studio.worker.call(use)
     taken = max(taken, psutil.Process().memory_info().rss - before)
@@ -96,4 +99,11 @@ def test_the_starter_language_model_leaves_nothing_behind(tmp_path: Path) -> Non
     """OpenVINO's threads allocate and free, each from a heap of its own if glibc has its way."""
     before, taken, most, last = run("smollm2-135m-instruct", Settings.load().home, "auto", TIMES)
     assert taken > 150_000_000, "it was there"
+    assert most <= 1.05 * before and last <= 1.05 * before, (before / 1e6, taken / 1e6, most / 1e6)
+
+
+@pytest.mark.weights
+def test_the_text_encoder_leaves_nothing_behind(tmp_path: Path) -> None:
+    before, taken, most, last = run("all-minilm-l6-v2", Settings.load().home, "auto", TIMES)
+    assert taken > 100_000_000, "it was there"
     assert most <= 1.05 * before and last <= 1.05 * before, (before / 1e6, taken / 1e6, most / 1e6)

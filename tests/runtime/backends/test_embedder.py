@@ -53,13 +53,22 @@ def test_a_text_has_the_same_vector_alone_and_among_others(embedder: EmbedderBac
         np.testing.assert_allclose(together[index], embedder.embed([many[index]])[0], atol=1e-5)
 
 
-def test_it_agrees_with_the_formula_written_out(embedder: EmbedderBackend) -> None:
+def test_it_agrees_with_the_formula_written_out(embedder: EmbedderBackend, folder: Path) -> None:
     import torch
 
-    tokens = embedder._tokenizer(TEXTS[0], return_tensors="pt")
+    from mmdemo.runtime.backends.embedder_torch import TorchEncoder
+
+    torch_one = TorchEncoder(Load(SPEC, {SPEC.key: folder}, "cpu", 2))
     with torch.inference_mode():
-        mean = embedder._model(**tokens).last_hidden_state[0].mean(0).numpy()
+        mean = torch_one.model.encoder(**torch_one.tokens(TEXTS[:1])).last_hidden_state[0].mean(0).numpy()
     np.testing.assert_allclose(embedder.embed([TEXTS[0]])[0], mean / np.linalg.norm(mean), atol=1e-5)
+
+
+def test_openvino_and_torch_agree_and_the_default_is_openvino(embedder: EmbedderBackend, folder: Path) -> None:
+    plain = EmbedderBackend(Load(SPEC, {SPEC.key: folder}, "cpu", 2, quantization="fp32"))
+    assert [type(one._encoder).__name__ for one in (embedder, plain)] == ["OpenVinoEncoder", "TorchEncoder"]
+    texts = [*TEXTS, "", "狗在海滩上奔跑。", "word " * 5000]
+    np.testing.assert_allclose(embedder.embed(texts), plain.embed(texts), atol=1e-4)
 
 
 def test_no_texts_and_an_empty_text_are_fine(embedder: EmbedderBackend) -> None:
@@ -73,7 +82,7 @@ def test_a_very_long_text_is_cut_not_refused(embedder: EmbedderBackend) -> None:
 
 def test_a_broken_file_is_one_sentence(folder: Path, tmp_path: Path) -> None:
     broken = tmp_path / "broken"
-    shutil.copytree(folder, broken)
+    shutil.copytree(folder, broken, ignore=shutil.ignore_patterns("openvino"))
     (broken / "model.safetensors").write_bytes(b"\0" * 100)
     with pytest.raises(WeightsError, match=r"all-MiniLM-L6-v2 .* cannot be opened"):
         EmbedderBackend(Load(SPEC, {SPEC.key: broken}, "cpu", 2))
