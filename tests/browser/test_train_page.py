@@ -54,11 +54,11 @@ def test_a_model_is_tuned_in_the_page(opened: Callable[..., Any], home: Path, ta
         page.locator("#mm-train-task input").wait_for()
         assert page.locator("#mm-train-task input").input_value() == "Classify text"
         page.get_by_role("button", name="More settings").locator("visible=true").click()
-        choose(page, "epochs", "8")
+        choose(page, "epochs", "20")
         page.locator("#mm-train-go").dblclick()
         head = page.locator("#mm-train-head")
         head.get_by_text("running").wait_for(timeout=LONG)
-        head.get_by_text("of 16").wait_for(timeout=LONG)
+        head.get_by_text("of 40").wait_for(timeout=LONG)
         page.locator("#mm-train-loss canvas, #mm-train-loss svg").first.wait_for(timeout=LONG)
         assert len(jobs.all()) == 1, "two clicks start one training"
         (job,) = jobs.all()
