@@ -62,8 +62,8 @@ ENCODERS = ("vision.", "audio.", "text.")
 """How the names of an encoder's weights begin in the files of a chain."""
 HEADER = 100_000_000
 """Bytes of the longest header of a safetensors file."""
-RUN, TUNED = "run.json", "model"
-"""What a training was asked for, and beside it the folder with what came of it."""
+RUN, TUNED, REPORT = "run.json", "model", "report.json"
+"""What a training was asked for; beside it the folder with what came of it, and what that scored."""
 EYE = "mmproj"
 """In the name of a GGUF file: the encoder and projector of another one."""
 

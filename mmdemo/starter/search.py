@@ -10,12 +10,11 @@ import argparse
 import json
 from pathlib import Path
 
-from mmdemo.folders import RUN, TUNED
+from mmdemo.folders import REPORT, RUN, TUNED
 from mmdemo.fusion.aligned import Aligned
 from mmdemo.starter.train import pins
 
 KEY = "starter-search"
-REPORT = "report.json"
 
 
 def ship(run: Path, out: Path) -> None:

@@ -101,21 +101,21 @@ def fit(rows: Sequence[Row], recipe: type[Recipe], note: Callable[[str], None]) 
         InputError: none can be used.
     """
     kept: list[Row] = []
-    left: list[str] = []
+    notes: list[str] = []
     for row in rows:
         gone = next((path for path in row.media if not path.is_file()), None)
         if gone is not None:
-            left.append(f"{row.origin} is left out: {gone.name} is not there.")
+            notes.append(f"{row.origin} is left out: {gone.name} is not there.")
         elif lacks := recipe.lacks(row):
-            left.append(f"{row.origin} is left out: it has not {lacks}.")
+            notes.append(f"{row.origin} is left out: it has not {lacks}.")
         else:
             kept.append(row)
-    for sentence in left[:NAMED]:
+    for sentence in notes[:NAMED]:
         note(sentence)
-    if len(left) > NAMED:
-        note(f"{len(left) - NAMED} more rows are left out.")
-    if not kept and left:
-        raise InputError(f"The data set has no row that this task can use: {left[0]}")
+    if len(notes) > NAMED:
+        note(f"{len(notes) - NAMED} more rows are left out.")
+    if not kept and notes:
+        raise InputError(f"The data set has no row that this task can use: {notes[0]}")
     if not kept:
         raise InputError("The data set has no rows.")
     return tuple(kept)

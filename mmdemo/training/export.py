@@ -13,11 +13,11 @@ from pathlib import Path
 import mmdemo
 from mmdemo import catalog
 from mmdemo.errors import InputError, StudioError, UnknownName, Unsupported
+from mmdemo.folders import REPORT
 from mmdemo.settings import Settings
 from mmdemo.training import config, gguf_export, scripts
 from mmdemo.training.config import TrainOptions
 from mmdemo.training.models import ADAPTER, RESULT, base_of
-from mmdemo.training.run import REPORT_FILE
 
 FORMATS = ("adapter", "merged", "ctranslate2", *gguf_export.KINDS, "zip")
 
@@ -128,7 +128,7 @@ def card(run: Path, options: TrainOptions) -> str:
         licence, origin = (spec := catalog.get(options.model)).licence, spec.origin
     except StudioError:
         licence, origin = "that of the model it started from", Path(options.model).name or "the task's starter"
-    found = run / REPORT_FILE
+    found = run / REPORT
     lines = ["---", "library_name: transformers", f"pipeline_tag: {options.task}", f"base_model: {origin}", "---", ""]
     lines += [f"# {run.name}", "", f"{origin}, fine-tuned for {options.task} with mmdemo ({options.method}).", ""]
     lines += ["## Data", "", f"`{Path(options.data).name}`", "", "## Scores", ""]

@@ -126,7 +126,7 @@ def decide(
         expected = max(1, min(steps, int(limit / max(per_step, 1e-4))))
     note(
         f"The longest row took {seconds:.2f} s and {taken / 1e6:,.0f} MB; {expected} steps of {wanted} rows "
-        f"({batch} at once) will take about {_spoken(expected * per_step)}."
+        f"({batch} at once) will take about {spoken(expected * per_step)}."
     )
     return Plan(
         steps=steps,
@@ -197,7 +197,8 @@ def _fitting(taken: int, recipe: Recipe) -> int:
     return 1 << (most.bit_length() - 1)
 
 
-def _spoken(seconds: float) -> str:
+def spoken(seconds: float) -> str:
+    """About how long, in words."""
     return f"{seconds / 60:.0f} minutes" if seconds >= 120 else f"{seconds:.0f} seconds"
 
 

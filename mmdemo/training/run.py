@@ -18,6 +18,7 @@ import torch
 from mmdemo import __version__
 from mmdemo.datasets.rows import Row
 from mmdemo.errors import Cancelled, StudioError, Unsupported
+from mmdemo.folders import REPORT
 from mmdemo.runtime import device
 from mmdemo.settings import Settings
 from mmdemo.training import ballot, compare, config, data, models, plan, recipes
@@ -28,7 +29,7 @@ from mmdemo.training.events import Events, Listener
 from mmdemo.training.loop import Loop, seed
 from mmdemo.training.recipes.base import Given, Recipe
 
-BEFORE_FILE, BEFORE_OTHERS, REPORT_FILE = "before.json", "before-others.json", "report.json"
+BEFORE_FILE, BEFORE_OTHERS = "before.json", "before-others.json"
 SPLIT = ("ACCELERATE_USE_FSDP", "ACCELERATE_USE_DEEPSPEED")
 """What `accelerate launch` sets."""
 SAMPLES = 3
@@ -232,7 +233,7 @@ class Run:
                 found["also"] = {"data": name, **other}
                 old, new = (other[side]["metrics"][recipe.metric] for side in ("before", "after"))
                 told += f" On {name}: {old:.3f} before, {new:.3f} after, {other['verdict']}."
-            _write(self.folder / REPORT_FILE, found)
+            _write(self.folder / REPORT, found)
         result = self.folder / models.RESULT
         partial = result.with_name(f".{models.RESULT}.partial")
         shutil.rmtree(partial, ignore_errors=True)

@@ -8,6 +8,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from mmdemo.folders import REPORT
 from mmdemo.settings import Settings
 from mmdemo.ui import media_cards
 from mmdemo.ui.i18n import say
@@ -15,7 +16,6 @@ from mmdemo.ui.run_cards import short
 from mmdemo.ui.sentences import translate
 
 Report = Mapping[str, Any]
-FILE = "report.json"
 MOST_LABELS = 16
 """Classes up to which the confusion matrix is shown; a larger one is in the file."""
 
@@ -23,7 +23,7 @@ MOST_LABELS = 16
 def read(folder: Path) -> Report:
     """The report of a run; empty where there is none yet."""
     try:
-        found = json.loads((folder / FILE).read_text("utf-8"))
+        found = json.loads((folder / REPORT).read_text("utf-8"))
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}

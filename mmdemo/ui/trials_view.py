@@ -69,7 +69,7 @@ class TrialsView(JobView):
         came = read(job.folder)
         return {
             self.column: gr.update(visible=True),
-            self.best: best(came, language),
+            self.best: best(came, language, over=job.state == "done"),
             self.train: gr.update(visible=bool(came.get("params"))),
             self.table: table(came, language),
             **self._plots(came, language),
@@ -150,14 +150,15 @@ def settings(params: Mapping[str, Any]) -> str:
                      for name, value in params.items())  # fmt: skip
 
 
-def best(came: Came, language: str) -> str:
-    """The best settings so far, and from which ranges."""
+def best(came: Came, language: str, over: bool = False) -> str:
+    """The best settings, so far or of a search that is over, and from which ranges."""
     if not came:
         return ""
     line = ""
     first = next((one for one in came.get("trials", []) if one["number"] == came.get("best")), None)
     if first is not None:
-        words = say("trials_best", language, metric=came["metric"], score=f"{first['score']:.4g}",
+        key = "trials_best" if over else "trials_best_yet"
+        words = say(key, language, metric=came["metric"], score=f"{first['score']:.4g}",
                     settings=settings(first["params"]))  # fmt: skip
         line = f'<p class="mm-verdict"><strong>{escape(words)}</strong></p>'
     tried = say("trials_ranges", language, ranges="; ".join(came.get("ranges", [])))

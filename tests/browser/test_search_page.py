@@ -42,7 +42,7 @@ def test_settings_are_searched_for_in_the_page(opened: Callable[..., Any], home:
         page.locator("#mm-trials-head").get_by_text("of 2").wait_for(timeout=LONG)
         (job,) = jobs.all()
         until(jobs, job.id, "done", patience=LONG / 1000)
-        page.locator("#mm-trials-best").get_by_text("Best so far: accuracy").wait_for(timeout=LONG)
+        page.locator("#mm-trials-best").get_by_text("Best: accuracy").wait_for(timeout=LONG)
         page.locator("#mm-trials-table").get_by_text("given up").or_(
             page.locator("#mm-trials-table").get_by_text("done")
         ).first.wait_for()

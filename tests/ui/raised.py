@@ -1,9 +1,9 @@
 """Finds every sentence that the core says to people, in the syntax of its sources: none can hide from a language.
 
-What is found: what is given to a `StudioError`, to `Progress`, to a result's notes, to a `Finding` or to the `problems`
-of a data set; and, as words of their own, the English that is put into such a sentence (a parameter's "a picture", a
-table's "a whole number"). A sentence that is put together in a way that cannot be followed is an error: it is to be
-written whole where it is raised.
+What is found: what is given to a `StudioError`, to `Progress`, to a result's notes, to the notes of a training, to a
+`Finding` or to the `problems` of a data set; and, as words of their own, the English that is put into such a sentence
+(a parameter's "a picture", a table's "a whole number"). A sentence that is put together in a way that cannot be
+followed is an error: it is to be written whole where it is raised.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from mmdemo import errors
+from tests.ui.syntax import Function, Module, bound, module_of, parameters, tail
 
 ROOT = Path(errors.__file__).parents[1]
 LEFT_OUT = ("mmdemo/starter/", "mmdemo/cli/")
@@ -24,19 +25,8 @@ ERRORS = {
     for name, kind in vars(errors).items()
     if isinstance(kind, type) and issubclass(kind, errors.StudioError) and kind is not errors.StudioError
 }
-Function = ast.FunctionDef | ast.AsyncFunctionDef
-
-
-@dataclass
-class Module:
-    """One source file."""
-
-    name: str
-    place: str
-    tree: ast.Module
-    parents: dict[ast.AST, ast.AST] = field(default_factory=dict)
-    imports: dict[str, str] = field(default_factory=dict)
-    """Name here → dotted name of what it is."""
+PUT_INTO_NOTES = ("lacks", "spoken")
+"""Functions of a training whose words are put into its notes: what a row lacks, how long something takes."""
 
 
 @dataclass
@@ -58,19 +48,23 @@ class Sentences:
         """Read `sources` (place → text), by default the whole program."""
         self.found: dict[str, Template] = {}
         self.lost: list[str] = []
-        self._modules = [_module(place, text) for place, text in (sources or _program()).items()]
+        self._modules = [module_of(place, text) for place, text in (sources or _program()).items()]
         self._asked: dict[tuple[ast.AST, str], bool] = {}
         self._calls: dict[str, list[tuple[Module, ast.Call]]] = {}
         nodes = [(module, node) for module in self._modules for node in ast.walk(module.tree)]
         for module, node in nodes:
             if isinstance(node, ast.Call):
-                self._calls.setdefault(_tail(node.func), []).append((module, node))
+                self._calls.setdefault(tail(node.func), []).append((module, node))
         for module, node in nodes:
             for message in self._messages(module, node):
                 self._sentence(module, message)
 
     def _messages(self, module: Module, node: ast.AST) -> Iterator[ast.expr]:
         """The expressions of `node` that people read."""
+        if module.place.startswith("mmdemo/training/"):
+            yield from _noted(node)
+            if isinstance(node, ast.Return) and node.value and self._is_put_into_notes(module, node):
+                self._words(module, node.value, loose=True)
         if isinstance(node, ast.Call) and node.args:
             called = node.func
             if self._is_problem(called, node):
@@ -78,14 +72,14 @@ class Sentences:
                 if not isinstance(node.args[1], ast.Name):  # that is a sentence from elsewhere, found there
                     yield node.args[1]
                 return
-            raised = self._is_error(module, called) and _tail(called) != "UnknownName"  # that has one of its own
-            own = _tail(called) == "__init__" and self._in_error(module, node)
-            added = isinstance(called, ast.Attribute) and called.attr == "append" and "notes" in _tail(called.value)
+            raised = self._is_error(module, called) and tail(called) != "UnknownName"  # that has one of its own
+            own = tail(called) == "__init__" and self._in_error(module, node)
+            added = isinstance(called, ast.Attribute) and called.attr == "append" and "notes" in tail(called.value)
             if (
-                raised or own or _tail(called) in ("Progress", "Finding") or (added and "/ui/" not in module.place)
+                raised or own or tail(called) in ("Progress", "Finding") or (added and "/ui/" not in module.place)
             ):  # its header's
                 yield node.args[0]
-        elif isinstance(node, ast.Assign) and _tail(node.targets[0]) == "notes" and "/ui/" not in module.place:
+        elif isinstance(node, ast.Assign) and tail(node.targets[0]) == "notes" and "/ui/" not in module.place:
             for part in ast.walk(node.value):
                 if isinstance(part, ast.Tuple):
                     yield from part.elts
@@ -94,24 +88,27 @@ class Sentences:
                 if isinstance(key, ast.Constant) and key.value == "message":
                     self._words(module, value, loose=False)
 
+    def _is_put_into_notes(self, module: Module, node: ast.Return) -> bool:
+        return any(one.name in PUT_INTO_NOTES for one in self._functions(module, node))
+
     @staticmethod
     def _is_problem(called: ast.expr, node: ast.Call) -> bool:
         """Whether it is `problems.add(kind, sentence)`, or `once`."""
         added = isinstance(called, ast.Attribute) and called.attr in ("add", "once")
-        return added and "problems" in _tail(called.value) and len(node.args) == 2  # type: ignore[attr-defined]
+        return added and "problems" in tail(called.value) and len(node.args) == 2  # type: ignore[attr-defined]
 
     def _is_error(self, module: Module, called: ast.expr) -> bool:
         if isinstance(called, ast.IfExp):
             return self._is_error(module, called.body) or self._is_error(module, called.orelse)
         if isinstance(called, ast.Name) and called.id not in ERRORS:
             return any(isinstance(v, ast.IfExp) and self._is_error(module, v) for v in self._assigned(module, called))
-        return _tail(called) in ERRORS
+        return tail(called) in ERRORS
 
     def _in_error(self, module: Module, node: ast.AST) -> bool:
         above: ast.AST | None = node
         while above is not None and not isinstance(above, ast.ClassDef):
             above = module.parents.get(above)
-        return above is not None and any(_tail(base) in ERRORS | {"StudioError"} for base in above.bases)
+        return above is not None and any(tail(base) in ERRORS | {"StudioError"} for base in above.bases)
 
     def _sentence(self, module: Module, said: ast.expr) -> None:
         """Take in a whole sentence."""
@@ -125,7 +122,7 @@ class Sentences:
         elif isinstance(said, ast.Name) and (values := self._assigned(module, said)):
             for value in values:
                 self._sentence(module, value)
-        elif not (isinstance(said, ast.Call) and (_tail(said.func) == "say" or self._is_caught(module, said))):
+        elif not (isinstance(said, ast.Call) and (tail(said.func) == "say" or self._is_caught(module, said))):
             self.lost.append(f"{module.place}:{said.lineno}: {ast.unparse(said)}")
 
     def _is_caught(self, module: Module, call: ast.Call) -> bool:
@@ -137,7 +134,7 @@ class Sentences:
             above is not None
             and ast.unparse(call) == f"str({above.name})"
             and above.type is not None
-            and all(_tail(kind) in ERRORS for kind in getattr(above.type, "elts", [above.type]))
+            and all(tail(kind) in ERRORS for kind in getattr(above.type, "elts", [above.type]))
         )
 
     def _template(self, module: Module, said: ast.JoinedStr) -> None:
@@ -183,7 +180,7 @@ class Sentences:
             if isinstance(called, ast.Attribute) and called.attr == "get" and self._table(module, called.value):
                 return True
             parts = [called.value] if isinstance(called, ast.Attribute) else []
-            if _tail(called) in ("join", "str", "next", "iter"):
+            if tail(called) in ("join", "str", "next", "iter"):
                 parts += of.args
             loose = False
         elif isinstance(of, ast.Attribute):
@@ -200,17 +197,17 @@ class Sentences:
     def _assigned(self, module: Module, name: ast.Name) -> list[ast.expr]:
         """What is assigned to `name` in the functions around it, or else in its module."""
         for function in self._functions(module, name):
-            values = [value for node in ast.walk(function) for value in _bound(node, name.id)]
-            if values or name.id in _parameters(function):
+            values = [value for node in ast.walk(function) for value in bound(node, name.id)]
+            if values or name.id in parameters(function):
                 return values
         home, _, original = module.imports.get(name.id, f"{module.name}.{name.id}").rpartition(".")
         bodies = [other.tree.body for other in self._modules if other.name == home]
-        return [value for body in bodies for node in body for value in _bound(node, original)]
+        return [value for body in bodies for node in body for value in bound(node, original)]
 
     def _variable(self, module: Module, name: ast.Name) -> bool:
         """Take in what is assigned to a name, and what callers give for it if it is a parameter."""
         around = self._functions(module, name)
-        owner = next((function for function in around if name.id in _parameters(function)), None)
+        owner = next((function for function in around if name.id in parameters(function)), None)
         key = (around[0] if around else module.tree, name.id)
         if key not in self._asked:
             self._asked[key] = False  # until it is known: a name may be made of itself
@@ -233,7 +230,7 @@ class Sentences:
         """What is given for a parameter of a function, in all calls of it."""
         owner = home.parents[function]
         called = owner.name if isinstance(owner, ast.ClassDef) and function.name == "__init__" else function.name
-        place = _parameters(function).index(name) - isinstance(owner, ast.ClassDef)  # without `self`
+        place = parameters(function).index(name) - isinstance(owner, ast.ClassDef)  # without `self`
         if place < 0:
             return
         method = isinstance(owner, ast.ClassDef) and function.name != "__init__"
@@ -253,42 +250,16 @@ class Sentences:
         self.found.setdefault(text, Template(text, f"{module.place}:{node.lineno}", fields, spoken))
 
 
+def _noted(node: ast.AST) -> Iterator[ast.expr]:
+    """What a training tells with `note(sentence)` or `events("note", message=sentence)`, where it is written whole."""
+    if not isinstance(node, ast.Call):
+        return
+    told = [*node.args[:1]] if tail(node.func) == "note" else []
+    if tail(node.func) == "events" and ast.unparse(node.args[0]) == "'note'":
+        told = [one.value for one in node.keywords if one.arg == "message"]
+    yield from (one for one in told if isinstance(one, ast.Constant | ast.JoinedStr))
+
+
 def _program() -> dict[str, str]:
     places = {path.relative_to(ROOT).as_posix(): path for path in sorted((ROOT / "mmdemo").rglob("*.py"))}
     return {place: path.read_text("utf-8") for place, path in places.items() if not place.startswith(LEFT_OUT)}
-
-
-def _module(place: str, text: str) -> Module:
-    name = place.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-    module = Module(name, place, ast.parse(text))
-    for node in ast.walk(module.tree):
-        for child in ast.iter_child_nodes(node):
-            module.parents[child] = node
-        if isinstance(node, ast.ImportFrom):
-            module.imports |= {alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names}
-    return module
-
-
-def _tail(called: ast.expr) -> str:
-    """The last name of `a.b.c`."""
-    return called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
-
-
-def _parameters(function: Function) -> list[str]:
-    arguments = function.args
-    return [one.arg for one in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)]
-
-
-def _bound(node: ast.AST, name: str) -> Iterator[ast.expr]:
-    """What a statement assigns to `name`."""
-    if isinstance(node, ast.Assign):
-        pairs = [(target, node.value) for target in node.targets]
-    elif isinstance(node, ast.AnnAssign | ast.NamedExpr) and node.value is not None:
-        pairs = [(node.target, node.value)]
-    else:
-        return
-    for target, value in pairs:
-        if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
-            pairs += zip(target.elts, value.elts, strict=True)
-        elif isinstance(target, ast.Name) and target.id == name:
-            yield value

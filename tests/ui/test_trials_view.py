@@ -10,6 +10,7 @@ from typing import Any
 import gradio as gr
 import pytest
 
+from mmdemo.ui import trials_view
 from mmdemo.ui.tabs.train import Train
 from tests.jobs.conftest import command, until
 from tests.training import toys
@@ -87,13 +88,19 @@ def test_ranges_are_offered_by_task_and_data(tab: Train, tmp_path: Path) -> None
     assert "There are no data to train on yet" in shown[tab.drop.bench.status]
 
 
+def test_what_is_best_may_change_until_the_search_is_over() -> None:
+    assert "Best so far: wer 0.2" in trials_view.best(CAME, "en")
+    over = trials_view.best(CAME, "zh", over=True)
+    assert "最佳：wer 0.2" in over and "至今" not in over
+
+
 def test_trials_are_listed_plotted_and_the_best_is_trained(tab: Train) -> None:
     view, jobs = tab.trials, tab.context.studio.jobs
     assert view.opened(None, REQUEST)[view.column]["visible"] is False
     job = searched(tab)
     shown = view.opened(None, REQUEST)
     assert set(shown) <= set(view.outputs)
-    assert "wer 0.2 with learning_rate 0.002, epochs 4" in shown[view.best]
+    assert "Best: wer 0.2 with learning_rate 0.002, epochs 4" in shown[view.best]
     assert list(shown[view.scores]["value"]["trial"]) == [1, 2, 3, 5]
     assert list(shown[view.history]["value"]["best"]) == [0.4, 0.2, 0.2]
     assert dict(zip(*(shown[view.mattered]["value"][name] for name in ("setting", "share")), strict=True)) == {
