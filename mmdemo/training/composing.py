@@ -62,44 +62,42 @@ def write(options: Compose, folder: Path, settings: Settings, report: Report = l
         InputError: the parts do not go together, or the folder holds something.
         WeightsError, UnknownName, Cancelled: a part cannot be had, or read.
     """
-    from transformers import AutoTokenizer
-
-    from mmdemo.fusion.checkpoint import keep
-
     quiet()
     if folder.exists() and any(folder.iterdir()):
         raise InputError(f"{folder} is not empty: choose another folder.")
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
-    if options.projector in towers.ALONE:
-        towers.write(options, partial, settings, report)
-        return _placed(partial, folder)
+    try:
+        (towers.write if options.projector in towers.ALONE else _write)(options, partial, settings, report)
+        if folder.exists():
+            folder.rmdir()
+        partial.rename(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return folder
+
+
+def _write(options: Compose, folder: Path, settings: Settings, report: Report) -> None:
+    """All of a chain that writes, into a folder that is made."""
+    from transformers import AutoTokenizer
+
+    from mmdemo.fusion.checkpoint import keep
+
     (parts, language), folders = _configurations(options, settings, report)
     config = configured(options, parts, language)  # so that the beginnings of a fresh language model are right
     given: dict[str, Any] = {**parts, **{role: place for role, place in folders.items() if role != "language"}}
     report(Progress("Composing"))
     model = compose.compose(folders.get("language", config.text_config), given, **choices(options, config.text_config))
     model.config.text_config = _ended(model.config.text_config, config.text_config)
-    try:
-        keep(model, partial)
-        tokenizer_of(options, settings, report).save_pretrained(partial)
-        if options.text:
-            reader = models.processor(AutoTokenizer, models.base_of(options.text, settings, report))
-            reader.save_pretrained(partial / READER)
-        text = config.text_config
-        ends = {name: getattr(text, name) for name in ("bos_token_id", "eos_token_id", "pad_token_id")}
-        search = json.dumps({**ends, **GENERATION}, indent=1)
-        (partial / "generation_config.json").write_text(search + "\n", encoding="utf-8")
-        return _placed(partial, folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-
-
-def _placed(partial: Path, folder: Path) -> Path:
-    if folder.exists():
-        folder.rmdir()
-    partial.rename(folder)
-    return folder
+    keep(model, folder)
+    tokenizer_of(options, settings, report).save_pretrained(folder)
+    if options.text:
+        reader = models.processor(AutoTokenizer, models.base_of(options.text, settings, report))
+        reader.save_pretrained(folder / READER)
+    text = config.text_config
+    ends = {name: getattr(text, name) for name in ("bos_token_id", "eos_token_id", "pad_token_id")}
+    search = json.dumps({**ends, **GENERATION}, indent=1)
+    (folder / "generation_config.json").write_text(search + "\n", encoding="utf-8")
 
 
 def place_for(options: Compose, settings: Settings, name: str = "") -> Path:

@@ -130,6 +130,23 @@ def test_two_towers_that_were_composed_learn_from_pairs(tmp_path: Path, settings
     assert not Aligned.load(folder / "model").model.config.fresh, "going on begins with what was learned"
 
 
+def test_nothing_is_left_of_two_towers_that_find_no_room(
+    tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    AutoModel.from_config(VISION["vit"]).save_pretrained(tmp_path / "eye")
+    options = Compose(vision=str(tmp_path / "eye"), text=str(toys.bert(tmp_path / "reader")), projector="siamese")
+    whole = Aligned.save
+
+    def half(towers: Aligned, folder: Path) -> None:
+        whole(towers, folder)
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Aligned, "save", half)
+    with pytest.raises(OSError, match="No space left"):
+        composing.write(options, tmp_path / "made" / "towers", settings)
+    assert list((tmp_path / "made").iterdir()) == []
+
+
 def test_an_svm_has_nothing_to_write(tmp_path: Path, settings: Settings) -> None:
     AutoModel.from_config(VISION["vit"]).save_pretrained(tmp_path / "eye")
     options = Compose(vision=str(tmp_path / "eye"), projector="svm")

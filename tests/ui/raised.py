@@ -251,13 +251,13 @@ class Sentences:
 
 
 def _noted(node: ast.AST) -> Iterator[ast.expr]:
-    """What a training tells with `note(sentence)` or `events("note", message=sentence)`, where it is written whole."""
+    """What a training tells with `note(sentence)` or `events("note", …)`, but for what a name holds, found there."""
     if not isinstance(node, ast.Call):
         return
     told = [*node.args[:1]] if tail(node.func) == "note" else []
     if tail(node.func) == "events" and ast.unparse(node.args[0]) == "'note'":
         told = [one.value for one in node.keywords if one.arg == "message"]
-    yield from (one for one in told if isinstance(one, ast.Constant | ast.JoinedStr))
+    yield from (one for one in told if not isinstance(one, ast.Name | ast.Subscript))
 
 
 def _program() -> dict[str, str]:

@@ -72,7 +72,7 @@ def words(answer: str, encoding: Any) -> list[tuple[str, list[int]]]:
 
 
 def tokens(tokenizer: Any, answer: str) -> list[str]:
-    """The pieces of an answer, as the language model writes them."""
+    """The pieces of an answer or another text, as the language model writes and reads them."""
     encoding = tokenizer.encode(answer, add_special_tokens=False)
     return [answer[start:end] for start, end in encoding.offsets]
 

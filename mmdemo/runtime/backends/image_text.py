@@ -18,7 +18,7 @@ from PIL import Image
 
 from mmdemo import families
 from mmdemo.errors import InputError, UnknownName, Unsupported
-from mmdemo.runtime.backends import checkpoint, generation, image_text_why
+from mmdemo.runtime.backends import checkpoint, fusion_why, generation, image_text_why
 from mmdemo.runtime.backends.adapters import Adapters
 from mmdemo.runtime.backends.prefixes import Prefixes, kept, with_prompts
 from mmdemo.runtime.backends.prompts import PROMPTS, shrunk
@@ -134,8 +134,8 @@ class ImageTextBackend:
             inputs = self._inputs([image], [prompt])
             reasons, tokens = image_text_why.explained(self._model, self._tokenizer, inputs, said, image)
             sights = image_text_why.sights(self._processor, inputs, image, tokens)
-            read = image_text_why.pieces(self._tokenizer, prompt)
-            yield Explained(said, reasons, replace(sights, read=read))
+            read = fusion_why.tokens(self._tokenizer.backend_tokenizer, prompt)
+            yield Explained(said, reasons, replace(sights, read=tuple(read)))
 
     def adapt(self, folder: str) -> None:
         """See `base.Adaptable`."""

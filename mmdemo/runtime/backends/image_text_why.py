@@ -72,12 +72,6 @@ def explained(
     return tuple(made), pieces
 
 
-def pieces(tokenizer: Any, text: str) -> tuple[str, ...]:
-    """A text as its tokenizer, one of transformers that is fast, cuts it."""
-    offsets = tokenizer.backend_tokenizer.encode(text, add_special_tokens=False).offsets
-    return tuple(text[start:end] for start, end in offsets)
-
-
 def sights(processor: Any, inputs: Mapping[str, Any], image: Image.Image, tokens: Sequence[str]) -> Sights:
     """What the eye is given, the whole picture first: its tiles, or it in the size that is cut into patches."""
     values = inputs["pixel_values"]
