@@ -150,14 +150,15 @@ class CausalLMBackend:
 
         tokenizer = tokenizer_of(packed.parent, gguf_file=packed.name)
         request.go_on()
-        model = AutoModelForCausalLM.from_pretrained(
-            packed.parent,
-            gguf_file=packed.name,
-            dtype=torch.bfloat16,
-            quantization_config=GgufConfig(dequantize=True),
-            local_files_only=True,
-            trust_remote_code=False,
-        )
+        with checkpoint.stoppable(request):
+            model = AutoModelForCausalLM.from_pretrained(
+                packed.parent,
+                gguf_file=packed.name,
+                dtype=torch.bfloat16,
+                quantization_config=GgufConfig(dequantize=True),
+                local_files_only=True,
+                trust_remote_code=False,
+            )
         keep(packed, model, tokenizer)
         dtype = quantized.dtype_of(request.quantization, self.device)
         return quantized.finished(model.to(self.device, dtype), request.quantization, self.device).eval(), tokenizer

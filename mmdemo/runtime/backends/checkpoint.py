@@ -6,10 +6,11 @@ named in `MMDEMO_TRUST_REMOTE_CODE`, or allowed in the page.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -93,6 +94,7 @@ def open_model(
     Raises:
         WeightsError: for pickles, broken files, or files that do not fit the architecture.
         Unsupported: see `check_packing`.
+        Cancelled: the user has stopped before the last of the weights was read.
     """
     title, device = request.spec.title, request.device
     folder = folder or request.folders[request.spec.key]
@@ -111,7 +113,8 @@ def open_model(
             **options,
         )
 
-    model, report = opened(title, folder, load)
+    with stoppable(request):
+        model, report = opened(title, folder, load)
     absent = sorted(report["missing_keys"]) + sorted(str(entry[0]) for entry in report["mismatched_keys"])
     absent = [name for name in absent if not name.startswith(allowed_absent)]
     if absent:
@@ -120,6 +123,33 @@ def open_model(
         )
     model = quantized.finished(model, request.quantization, device)
     return model.eval() if "device_map" in options else model.to(device).eval()
+
+
+@contextlib.contextmanager
+def stoppable(request: Load) -> Iterator[None]:
+    """Let the user stop while `transformers` reads weights: it is asked before each tensor.
+
+    Between two tensors it does nothing but move its bar, for which it takes a hook; its reader of GGUF files takes
+    none, but the name of the bar.
+    """
+    from transformers import modeling_gguf_pytorch_utils as gguf
+    from transformers.utils import logging as said
+
+    def asking(items: Iterable[T]) -> Iterator[T]:
+        for item in items:
+            request.go_on()
+            yield item
+
+    def bar(factory: Callable[..., Any], given: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        return factory(*[asking(given[0]), *given[1:]] if given else given, **named)
+
+    before, plain = said.set_tqdm_hook(bar), gguf.tqdm
+    gguf.tqdm = lambda items, **named: plain(asking(items), disable=True)
+    try:
+        yield
+    finally:
+        said.set_tqdm_hook(before)
+        gguf.tqdm = plain
 
 
 def config_of(folder: Path, trusted: bool = False) -> Any:

@@ -7,6 +7,7 @@ text that looks wrong after that is heard again the reference way: full window, 
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +19,7 @@ from mmdemo.errors import InputError, WeightsError
 from mmdemo.results import Segment, Sights, Word
 from mmdemo.runtime.backends import whisper_text, whisper_why
 from mmdemo.runtime.backends.languages import checked
-from mmdemo.runtime.backends.whisper_jobs import WINDOWS, Job, batches, silent, storage, suspicious, window
+from mmdemo.runtime.backends.whisper_jobs import WINDOWS, Job, Leaving, batches, silent, storage, suspicious, window
 from mmdemo.runtime.base import RATE, Audio, Clip, Heard, Hearing, Load
 from mmdemo.runtime.explaining import Explained, Given
 
@@ -187,7 +188,7 @@ class FasterWhisperBackend:
         tokenizers = [self._tokenizer(languages[job.clip.source].code, hearing) for job in jobs]
         prompts = [self._prompt(tokenizer, hearing) for tokenizer in tokenizers]
         limit = min(self._model.max_length, len(prompts[0]) + 20 + int(TOKENS * max(job.seconds for job in jobs)))
-        results = self._model.model.generate(
+        results = Leaving(self._model.model, hearing.go_on).generate(
             storage(jobs),
             prompts,
             beam_size=hearing.beams,
@@ -215,6 +216,7 @@ class FasterWhisperBackend:
                 clip = Clip(samples, job.clip.start + rest, job.clip.source)
                 again.append(Job(clip, job.index, window(len(samples) / RATE)))
         for job, found, tokenizer in written:
+            hearing.go_on()
             heard[job.index] += [(job.clip, segment) for segment in self._segments(job, found, tokenizer, hearing)]
         return again
 
@@ -263,7 +265,9 @@ class FasterWhisperBackend:
             hallucination_silence_threshold=None,
             hotwords=None,
         )
-        result, sure, _, _ = self._model.generate_with_fallback(storage([job]), prompt, tokenizer, options)
+        listener = copy.copy(self._model)
+        listener.model = Leaving(self._model.model, hearing.go_on)
+        result, sure, _, _ = listener.generate_with_fallback(storage([job]), prompt, tokenizer, options)
         return list(result.sequences_ids[0]), float(sure), float(result.no_speech_prob)
 
     def _segments(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
@@ -19,6 +20,8 @@ MARGIN = 3.0
 """Seconds of silence that a window shorter than the full one has after the clip, or the model repeats itself."""
 LATE = 1.0
 """Seconds after the clip's end that a time token may name."""
+LOOK = 0.005
+"""Seconds between two looks at whether a batch is written."""
 
 
 @dataclass
@@ -67,3 +70,26 @@ def suspicious(tokens: Sequence[int], tokenizer: Any, sure: float, job: Job, lim
         or whisper_text.repetitiveness(tokenizer.decode(list(tokens))) > whisper_text.TOO_REPETITIVE
         or whisper_text.latest(tokens, tokenizer.timestamp_begin) > job.seconds + LATE
     )
+
+
+class Leaving:
+    """A CTranslate2 Whisper whose `generate` can be left: many clips take longer than one likes to wait.
+
+    The library cannot stop in between. What was left is written to its end on the library's own thread, where the next
+    batch waits for it; nobody gets it.
+    """
+
+    def __init__(self, model: Any, go_on: Callable[[], None]) -> None:
+        """`go_on` raises when who asked has left."""
+        self._model, self._go_on = model, go_on
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._model, name)
+
+    def generate(self, features: Any, prompts: Any, **options: Any) -> list[Any]:
+        """As the model's own; raises what `go_on` raises, within moments."""
+        results = self._model.generate(features, prompts, asynchronous=True, **options)
+        while not all(result.done() for result in results):
+            self._go_on()
+            time.sleep(LOOK)
+        return [result.result() for result in results]

@@ -173,6 +173,44 @@ def test_loading_stops_when_the_user_does(tiny: Path) -> None:
         CausalLMBackend(request(tiny, cancelled=lambda: True))
 
 
+def test_loading_stops_between_two_weights_when_the_user_does(tiny: Path) -> None:
+    from safetensors.torch import load_file
+    from transformers import AutoModelForCausalLM
+
+    weights = len(load_file(tiny / "model.safetensors"))
+    asked: list[int] = []
+
+    def stopped() -> bool:
+        asked.append(len(asked))
+        return len(asked) == most
+
+    most = 1_000
+    CausalLMBackend(request(tiny, cancelled=stopped))
+    assert weights <= len(asked) < most
+    most = len(asked) - 1  # all but the last weight
+    asked.clear()
+    with pytest.raises(Cancelled, match=r"Loading .* was stopped"):
+        CausalLMBackend(request(tiny, cancelled=stopped))
+    assert len(asked) == most
+    AutoModelForCausalLM.from_pretrained(tiny)  # which asks nobody
+    assert len(asked) == most
+
+
+@pytest.mark.weights
+def test_unpacking_a_gguf_file_stops_between_two_weights_and_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "model.gguf").symlink_to(fetch(SPEC, Settings.load()) / "model.gguf")
+    asked: list[int] = []
+
+    def stopped() -> bool:
+        asked.append(len(asked))
+        return len(asked) == 30
+
+    with pytest.raises(Cancelled):
+        CausalLMBackend(request(tmp_path, cancelled=stopped))
+    assert len(asked) == 30
+    assert [file.name for file in tmp_path.iterdir()] == ["model.gguf"]
+
+
 def test_an_error_inside_the_model_reaches_the_reader(tiny: Path) -> None:
     backend = CausalLMBackend(request(tiny))
 

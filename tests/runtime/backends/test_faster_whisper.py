@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -187,6 +188,33 @@ def test_expected_names_are_spelled_as_they_were_given(base: FasterWhisperBacken
     clip = Clip(sound(data, "libri_1272-128104-0000.flac"))
     told = list(base.transcribe([clip], Hearing(language="en", beams=1, prompt="Mister Kwilter")))
     assert "kwilter" in plain(told)
+
+
+@pytest.mark.weights
+@pytest.mark.data
+@pytest.mark.parametrize("doubted", [False, True])
+def test_who_leaves_while_a_batch_is_written_waits_no_second(
+    base: FasterWhisperBackend, data: Path, monkeypatch: pytest.MonkeyPatch, doubted: bool
+) -> None:
+    clip = Clip(sound(data, "lj_LJ001-0001.flac"))
+    asked: list[float] = []
+    begun = [] if doubted else [2]  # it is asked before it encodes and before it decodes
+
+    def suspicious(*_: object) -> bool:
+        begun.append(len(asked))
+        return doubted
+
+    def left() -> bool:
+        asked.append(time.monotonic())
+        return bool(begun) and len(asked) == begun[0] + 3
+
+    monkeypatch.setattr("mmdemo.runtime.backends.faster_whisper.suspicious", suspicious)
+    with pytest.raises(Cancelled):
+        list(base.transcribe([clip], Hearing(language="en", beams=5, left=left)))
+    assert time.monotonic() - asked[-1] < 1
+    assert len(asked) == begun[0] + 3 and len(begun) == 1  # while it was written, not after
+    monkeypatch.undo()
+    assert "printing" in plain(list(base.transcribe([clip], Hearing(language="en"))))
 
 
 @pytest.mark.weights
