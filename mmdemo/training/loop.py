@@ -65,9 +65,13 @@ class Loop:
     plan: Plan
     folder: Path
     events: Events
-    accelerator: Any
     evaluate: Callable[[int], float] | None
     stopping: Callable[[], bool]
+
+    @property
+    def accelerator(self) -> Any:
+        """Of the device and the processes."""
+        return self.model.accelerator
 
     def run(self) -> State:
         """Take the steps that are left; the best weights are in the recipe's model then.

@@ -170,8 +170,8 @@ class Run:
             return score
 
         return Loop(
-            recipe, model, ready.parts.train, chosen, self.folder, self.events, accelerator,
-            evaluate if held else None, self.stopping,
+            recipe, model, ready.parts.train, chosen, self.folder, self.events, evaluate if held else None,
+            self.stopping,
         ).run()  # fmt: skip
 
     def _progress(self, done: int, total: int) -> None:
