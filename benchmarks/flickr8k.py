@@ -176,18 +176,17 @@ def _learned(
     """A recipe that has learned, and what it took."""
     from accelerate import Accelerator
 
-    from mmdemo.training import checkpoints, plan
+    from mmdemo.training import checkpoints, plan, shards
     from mmdemo.training.events import Events
     from mmdemo.training.loop import Loop
 
     recipe = _recipe(task, model, method, train, settings, budget)
     recipe.prepare((*train, *held), _reading)
-    chosen = plan.decide(recipe.options, recipe, train, 1, 0.0, _note)
+    chosen = plan.decide(recipe.options, recipe, train, 1, 0.0, _note, recipe.model)
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
-        state = Loop(
-            recipe, train, chosen, place, Events(place, _told), Accelerator(cpu=True), None, lambda: False
-        ).run()
+        learner = shards.lay(Accelerator(cpu=True), recipe.model, chosen.weight_decay, _note)
+        state = Loop(recipe, learner, train, chosen, place, Events(place, _told), None, lambda: False).run()
     trainable = sum(one.numel() for one in checkpoints.trained(recipe.model).values())
     epochs = state.step / chosen.per_epoch
     return recipe, _about(train, held, trainable, f"{state.step} of {chosen.rows}", epochs, state.seconds)

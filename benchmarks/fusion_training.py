@@ -116,7 +116,7 @@ def plain(case: Case, recipe: Any, rows: Sequence[Any], folder: Path) -> list[fl
     """When each step was over, in a loop that opens the pictures and runs the encoder in each epoch."""
     import torch
 
-    from mmdemo.training import dropout, loop, order
+    from mmdemo.training import dropout, loop, order, shards
     from mmdemo.training.plan import Plan, rate
     from mmdemo.training.recipes import seeing
 
@@ -128,7 +128,7 @@ def plain(case: Case, recipe: Any, rows: Sequence[Any], folder: Path) -> list[fl
         schedule="linear", warmup=0, weight_decay=0.01, seed=0, evaluate_every=0, checkpoint_every=0,
     )  # fmt: skip
     kept, recipe.kept = recipe.kept, {}  # a row is its caption alone; what is seen is added here
-    optimizer = loop.optimizer_of(recipe.model, plan)
+    optimizer = shards.optimizer_of(recipe.model, plan.weight_decay)
     sizes, times = [recipe.size(row) for row in rows], []
     for step in range(plan.steps):
         epoch, place = divmod(step, per_epoch)

@@ -95,6 +95,7 @@ def _ours(case: Case, recipe: Any, rows: Sequence[Any], folder: Path, precision:
     """When each step was over, in the one loop of this program."""
     from accelerate import Accelerator
 
+    from mmdemo.training import shards
     from mmdemo.training.events import Events
     from mmdemo.training.loop import Loop
     from mmdemo.training.plan import Plan
@@ -108,7 +109,8 @@ def _ours(case: Case, recipe: Any, rows: Sequence[Any], folder: Path, precision:
     )  # fmt: skip
     times: list[float] = []
     events = Events(folder, lambda event: None)
-    Loop(recipe, rows, plan, folder, events, Accelerator(cpu=True), None, _clock(times)).run()
+    model = shards.lay(Accelerator(cpu=True), recipe.model, plan.weight_decay, lambda sentence: None)
+    Loop(recipe, model, rows, plan, folder, events, None, _clock(times)).run()
     return times
 
 

@@ -1,7 +1,8 @@
 """`python -m mmdemo.training FOLDER/run.json`: run it, or go on with it; also under `accelerate launch`.
 
 On several processes of a CPU: `accelerate launch --multi_gpu --num_processes 2 -m mmdemo.training FOLDER/run.json`
-with `"device": "cpu"` in the file, since `accelerate launch --cpu` wants MPI for that; `torchrun` does as well.
+with `"device": "cpu"` in the file, since `accelerate launch --cpu` wants MPI for that; `torchrun` does as well. With
+`--use_fsdp --fsdp_version 2` the model is spread over the processes: see docs/guides/processes.md.
 
 The exit status is 0 when it is done, 75 when it was stopped (SIGTERM, Ctrl+C) and can go on, 74 when the disk is
 full, 1 when it failed otherwise.

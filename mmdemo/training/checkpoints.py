@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -52,15 +52,22 @@ def trained(model: nn.Module) -> dict[str, nn.Parameter]:
     return {name: one for name, one in model.named_parameters() if one.requires_grad}
 
 
-def save(folder: Path, state: State, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+Flat = tuple[dict[str, Tensor], list[dict[str, Any]]]
+"""An optimizer's state as named tensors, and its groups without them."""
+
+
+def save(folder: Path, state: State, model: nn.Module, optimizer: Flat) -> None:
     """Write a checkpoint of this step into a run's folder, and remove what it makes needless.
+
+    Args:
+        optimizer: as `flat` makes it.
 
     Raises:
         OSError: the disk is full or refuses; the checkpoints before it are still there.
     """
     place = folder / FOLDER / f"step-{state.step:09d}"
     if not place.exists():
-        tensors, groups = _flat(optimizer)
+        tensors, groups = optimizer
         with whole(place) as partial:
             _write(model, partial)
             save_file(tensors, partial / OPTIMIZER)
@@ -72,8 +79,16 @@ def save(folder: Path, state: State, model: nn.Module, optimizer: torch.optim.Op
             shutil.rmtree(other, ignore_errors=True)
 
 
-def load(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> State:
+def load(
+    folder: Path,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    share: Callable[[Tensor, Tensor], Tensor] = lambda tensor, weight: tensor,
+) -> State:
     """Put the newest checkpoint of a run into model and optimizer; how far it is. Step 0 if there is none.
+
+    Args:
+        share: what the optimizer is given of a tensor that belongs to a weight.
 
     Raises:
         WeightsError: it is damaged, or not of this model; names the file or the tensor.
@@ -84,7 +99,7 @@ def load(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> St
     place = found[-1]
     put(_read(place / WEIGHTS), model)
     values = json.loads((place / STATE).read_text(encoding="utf-8"))
-    _restore(optimizer, _read(place / OPTIMIZER), values["groups"])
+    _restore(optimizer, _read(place / OPTIMIZER), values["groups"], share)
     return State(**values["state"])
 
 
@@ -170,20 +185,31 @@ def synchronise(path: Path) -> None:
         os.close(handle)
 
 
-def _flat(optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tensor], list[dict[str, Any]]]:
-    """An optimizer's state as named tensors, and its groups without them."""
-    state = optimizer.state_dict()
-    tensors = {
-        f"{number}.{name}": value.detach().cpu().contiguous()
-        for number, values in state["state"].items()
-        for name, value in values.items()
-    }
+def flat(optimizer: Any, kept: bool = True) -> Flat:
+    """An optimizer's state for `save`; what is spread over processes is put together, for which all of them come here.
+
+    Args:
+        kept: whether this process wants it; else it gets nothing.
+    """
+    state = getattr(optimizer, "optimizer", optimizer).state_dict()
+    tensors = {}
+    for number, values in state["state"].items():
+        for name, value in values.items():
+            whole = value.full_tensor() if hasattr(value, "full_tensor") else value
+            if kept:
+                tensors[f"{number}.{name}"] = whole.detach().cpu().contiguous()
     return tensors, state["param_groups"]
 
 
-def _restore(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor], groups: list[dict[str, Any]]) -> None:
+def _restore(
+    optimizer: torch.optim.Optimizer,
+    tensors: Mapping[str, Tensor],
+    groups: list[dict[str, Any]],
+    share: Callable[[Tensor, Tensor], Tensor],
+) -> None:
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         number, _, field = name.partition(".")
-        state.setdefault(int(number), {})[field] = tensor
+        state.setdefault(int(number), {})[field] = share(tensor, weights[int(number)])
     optimizer.load_state_dict({"state": state, "param_groups": groups})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +21,10 @@ class Events:
     """
 
     def __init__(self, folder: Path, listener: Listener = lambda event: None, silent: bool = False) -> None:
-        """`silent` for the further processes of a run on several devices: one of them speaks for all."""
+        """`silent` for the further processes of a run on several devices: one of them speaks for all.
+
+        What makes one of the others fail it says on the terminal.
+        """
         self._file = folder / EVENTS_FILE
         self._listener = listener
         self._silent = silent
@@ -28,6 +32,8 @@ class Events:
     def __call__(self, kind: str, **values: Any) -> None:
         """Say something of `kind`."""
         if self._silent:
+            if kind == "failed":
+                print(values["message"], file=sys.stderr, flush=True)
             return
         event = {"time": round(time.time(), 3), "kind": kind, **{name: plain(value) for name, value in values.items()}}
         with self._file.open("a", encoding="utf-8") as file:

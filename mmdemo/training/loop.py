@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from mmdemo.datasets.rows import Row
 from mmdemo.errors import JobError, StudioError
-from mmdemo.training import checkpoints, dropout, numbers, order
+from mmdemo.training import checkpoints, numbers, order
 from mmdemo.training.checkpoints import State
 from mmdemo.training.clock import Clock
-from mmdemo.training.memory import out_of_memory, too_large, used
+from mmdemo.training.memory import out_of_memory, too_large, too_many, used
 from mmdemo.training.plan import Plan, rate
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from mmdemo.training.events import Events
     from mmdemo.training.recipes.base import Recipe
+    from mmdemo.training.shards import Whole
 
 NORM = 1.0
 """Gradients are cut to this length."""
@@ -53,18 +54,24 @@ class Loop:
     """A run that is under way.
 
     Attributes:
+        model: what learns, as it lies on the processes; the recipe's.
         evaluate: scores the weights as they are on held-out rows; None without such rows.
         stopping: whether the user has stopped; asked after each step.
     """
 
     recipe: Recipe
+    model: Whole
     rows: Sequence[Row]
     plan: Plan
     folder: Path
     events: Events
-    accelerator: Any
     evaluate: Callable[[int], float] | None
     stopping: Callable[[], bool]
+
+    @property
+    def accelerator(self) -> Any:
+        """Of the device and the processes."""
+        return self.model.accelerator
 
     def run(self) -> State:
         """Take the steps that are left; the best weights are in the recipe's model then.
@@ -75,12 +82,8 @@ class Loop:
             DoesNotFit: not even one row at a time fits into memory.
             OSError: the disk is full.
         """
-        model = self.recipe.model
-        dropout.quicken(model)
-        optimizer = optimizer_of(model, self.plan)
-        state = checkpoints.load(self.folder, model, optimizer)
+        state = self.model.begin(self.folder)
         state.batch = state.batch or self.plan.batch
-        wrapped, optimizer = self.accelerator.prepare(model, optimizer)
         sizes = [self.recipe.size(row) for row in self.rows]
         saved = told = time.monotonic()
         seen, since = 0, state.seconds
@@ -92,41 +95,47 @@ class Loop:
             now, place = divmod(state.step, self.plan.per_epoch)
             if now != epoch:
                 epoch, steps = now, order.steps_of(now, sizes, self.plan.rows, self.plan.seed)
-            loss = self._step(wrapped, optimizer, steps[place], state)
+            loss = self._step(steps[place], state)
             state.step += 1
             state.seconds += time.monotonic() - began
             state.seconds = self._agreed(clock, state)  # before a checkpoint, which keeps what was read
             seen += len(steps[place])
             last = state.step == self.plan.steps
             if last or state.step == 1 or time.monotonic() - told > TOLD_EVERY:
-                rate_now = optimizer.param_groups[0]["lr"]
+                rate_now = self.model.optimizer.param_groups[0]["lr"]
                 self._tell(state, loss, rate_now, seen / max(state.seconds - since, 1e-6))
                 told, seen, since = time.monotonic(), 0, state.seconds
             if self.evaluate and (last or state.step % self.plan.evaluate_every == 0):
-                self._evaluate(state, model)
+                self._evaluate(state)
             stop = self._anyone(self.stopping())
             if stop or self._due(state, saved):
-                self._save(state, model, optimizer)
+                self.model.save(self.folder, state)
                 saved = time.monotonic()
             if stop and not last:
                 raise Stopped
         early = state.step < self.plan.steps and state.step % self.plan.evaluate_every
         if self.evaluate and (early or not self.plan.steps):
-            self._evaluate(state, model)  # the last weights count too, and those that were fitted before
-        self._save(state, model, optimizer)
-        checkpoints.load_best(self.folder, state, model)
-        model.eval()
+            self._evaluate(state)  # the last weights count too, and those that were fitted before
+        self.model.save(self.folder, state)
+        self.model.end()
+        checkpoints.load_best(self.folder, state, self.recipe.model)
+        self.recipe.model.eval()
         return state
 
-    def _step(self, model: nn.Module, optimizer: Any, places: list[int], state: State) -> float:
-        """One step; if memory does not suffice, it is taken again with half as many rows at once."""
+    def _step(self, places: list[int], state: State) -> float:
+        """One step; if memory does not suffice, it is taken again with half as many rows at once.
+
+        Of several processes the others would not know.
+        """
         while True:
             try:
-                return self._try_step(model, optimizer, places, state)
+                return self._try_step(places, state)
             except (RuntimeError, MemoryError) as error:
                 if not out_of_memory(error):
                     raise
-            optimizer.zero_grad(set_to_none=True)
+                if self.accelerator.num_processes > 1:
+                    raise too_many(state.batch) from error
+            self.model.optimizer.zero_grad(set_to_none=True)
             if state.batch == 1:
                 raise too_large()
             state.batch = max(1, state.batch // 2)
@@ -135,51 +144,49 @@ class Loop:
                 message=f"Memory did not suffice: only {state.batch} rows are computed at once from now on.",
             )
 
-    def _try_step(self, model: nn.Module, optimizer: Any, places: list[int], state: State) -> float:
-        seed(self.plan.seed, state.step * self.accelerator.num_processes + self.accelerator.process_index)
+    def _try_step(self, places: list[int], state: State) -> float:
+        processes, learner, optimizer = self.accelerator.num_processes, self.model.learner, self.model.optimizer
+        seed(self.plan.seed, state.step * processes + self.accelerator.process_index)
         for group in optimizer.param_groups:
             group["lr"] = self.plan.learning_rate * rate(state.step, self.plan, state.seconds)
-        mine = places[self.accelerator.process_index :: self.accelerator.num_processes]
-        model.train()
+        mine = order.shares(places, state.batch, processes)[self.accelerator.process_index]
+        learner.train()
+        # as many batches in each process: one that has no rows for a batch computes some that do not count
         batches = [
-            self.recipe.batch([self.rows[place] for place in piece]) for piece in order.pieces(mine, state.batch)
+            (self.recipe.batch([self.rows[place] for place in piece or places[:1]]), bool(piece)) for piece in mine
         ]
-        labels = self._sum(float(sum(self.recipe.count(batch) for batch in batches)))
+        labels = self._sum(float(sum(self.recipe.count(batch) for batch, counts in batches if counts)))
         total = 0.0
-        for number, batch in enumerate(batches):
-            with self._together(model, number == len(batches) - 1):
+        for number, (batch, counts) in enumerate(batches):
+            with self.model.quiet(number == len(batches) - 1):
                 with self.accelerator.autocast(), numbers.computed_in(self.plan.precision):
-                    loss = self.recipe.loss(model, batch)
+                    loss = self.recipe.loss(learner, batch) * float(counts)
                 # the mean over all labels of the step, on all processes, whose gradients are averaged
-                self.accelerator.backward(loss * (self.accelerator.num_processes / max(labels, 1.0)))
+                self.accelerator.backward(loss * (processes / max(labels, 1.0)))
             total += float(loss.detach())
         mean = self._sum(total) / max(labels, 1.0)
         if not math.isfinite(mean):
             optimizer.zero_grad(set_to_none=True)
-            names = "; ".join(self.rows[place].origin for place in self._odd(model, mine)[:3])
+            own = [place for piece in mine for place in piece]
+            names = "; ".join(self.rows[place].origin for place in self._odd(own or places)[:3])
             why = JobError(
                 f"The loss is no number any more at step {state.step + 1} (rows: {names}, …): lower the learning rate, "
                 "or look at these rows."
             )
             raise Diverged(str(why))
-        self.accelerator.clip_grad_norm_(model.parameters(), NORM)
+        self.accelerator.clip_grad_norm_(learner.parameters(), NORM)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         return mean
 
     @torch.no_grad()
-    def _odd(self, model: nn.Module, places: list[int]) -> list[int]:
+    def _odd(self, places: list[int]) -> list[int]:
         """Those rows of a step whose own loss is no number; all of them if that tells nothing."""
-        model.eval()
-        losses = {place: self.recipe.loss(model, self.recipe.batch([self.rows[place]])) for place in places}
+        with self.model.gathered():
+            model = self.recipe.model.eval()
+            losses = {place: self.recipe.loss(model, self.recipe.batch([self.rows[place]])) for place in places}
         odd = [place for place, loss in losses.items() if not bool(torch.isfinite(loss))]
         return odd or places
-
-    def _together(self, model: nn.Module, last: bool) -> Any:
-        """Processes exchange gradients once a step, with the last batch."""
-        from contextlib import nullcontext
-
-        return nullcontext() if last else self.accelerator.no_sync(model)
 
     def _sum(self, value: float) -> float:
         """A number added up over all processes."""
@@ -215,22 +222,18 @@ class Loop:
             return state.step % self.plan.checkpoint_every == 0
         return time.monotonic() - saved > CHECKPOINT_SECONDS
 
-    def _save(self, state: State, model: nn.Module, optimizer: Any) -> None:
-        if self.accelerator.is_main_process:
-            checkpoints.save(self.folder, state, model, getattr(optimizer, "optimizer", optimizer))
-        self.accelerator.wait_for_everyone()
-
-    def _evaluate(self, state: State, model: nn.Module) -> None:
+    def _evaluate(self, state: State) -> None:
         """Score the weights, and keep them if they are the best so far."""
         assert self.evaluate is not None
-        model.eval()
-        value = self.evaluate(state.step)
-        better = state.best is None or (value < state.best if self.recipe.lower else value > state.best)
-        state.waited = 0 if better else state.waited + 1
-        if better:
-            state.best, state.best_step = value, state.step
-            if self.accelerator.is_main_process:
-                checkpoints.save_best(self.folder, state, model)
+        with self.model.gathered():
+            self.recipe.model.eval()
+            value = self.evaluate(state.step)
+            better = state.best is None or (value < state.best if self.recipe.lower else value > state.best)
+            state.waited = 0 if better else state.waited + 1
+            if better:
+                state.best, state.best_step = value, state.step
+                if self.accelerator.is_main_process:
+                    checkpoints.save_best(self.folder, state, self.recipe.model)
 
     def _tell(self, state: State, loss: float, learning_rate: float, speed: float) -> None:
         self.events(
@@ -243,14 +246,6 @@ class Loop:
             memory=used(str(self.accelerator.device)),
             epoch=round(state.step / self.plan.per_epoch, 3),
         )
-
-
-def optimizer_of(model: nn.Module, plan: Plan) -> torch.optim.AdamW:
-    """AdamW (arXiv:1711.05101), all of its arithmetic in one pass; vectors (biases, norms) do not decay."""
-    learned = checkpoints.trained(model).values()
-    matrices, vectors = [one for one in learned if one.ndim > 1], [one for one in learned if one.ndim <= 1]
-    groups = [{"params": matrices, "weight_decay": plan.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
-    return torch.optim.AdamW([group for group in groups if group["params"]], lr=plan.learning_rate, fused=True)
 
 
 def seed(number: int, step: int) -> None:

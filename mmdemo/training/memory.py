@@ -28,3 +28,11 @@ def too_large() -> DoesNotFit:
     return DoesNotFit(
         "Not even one row at a time fits into memory: choose a smaller model, LoRA, or a shorter longest text."
     )
+
+
+def too_many(rows: int) -> DoesNotFit:
+    """The error for so many rows at once in one of several processes."""
+    return DoesNotFit(
+        f"Memory did not suffice for {rows} rows at once in one of the processes: begin anew with a smaller batch, and "
+        "accumulate more of them."
+    )

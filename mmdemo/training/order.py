@@ -31,9 +31,18 @@ def per_epoch(count: int, rows: int) -> int:
     return -(-count // rows)
 
 
-def pieces(places: Sequence[int], batch: int) -> list[list[int]]:
-    """A step's rows in batches of at most `batch`, of sizes as even as can be."""
-    count = -(-len(places) // batch)
+def shares(places: Sequence[int], batch: int, processes: int) -> list[list[list[int]]]:
+    """A step's rows by process, in batches of at most `batch`, of sizes as even as can be.
+
+    All processes have as many batches, since they compute them together; some may be empty.
+    """
+    rows = [places[process::processes] for process in range(processes)]
+    count = -(-len(rows[0]) // batch)
+    return [pieces(some, count) for some in rows]
+
+
+def pieces(places: Sequence[int], count: int) -> list[list[int]]:
+    """Rows in so many batches, of sizes as even as can be."""
     size, more = divmod(len(places), count)
     bounds = [0]
     for number in range(count):

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
+from torch import nn
 
 from mmdemo.datasets.rows import Row
 from mmdemo.runtime import memory as machine
@@ -87,10 +88,12 @@ def decide(
     processes: int,
     spent: float,
     note: Callable[[str], None],
+    learner: nn.Module,
 ) -> Plan:
     """Try a step and decide; a recipe that is fitted already takes none.
 
     Args:
+        learner: what steps are taken with, on several processes perhaps a part of the model.
         spent: seconds that have gone, and will go, for all but learning.
 
     Raises:
@@ -106,14 +109,18 @@ def decide(
     if options.accumulate and not options.batch:
         wanted = recipe.step_rows * options.accumulate
     wanted = min(wanted, len(rows))
-    seconds, taken = tried(recipe, rows, 1, longest=True)
+    seconds, taken = tried(recipe, learner, rows, 1, longest=True)
     batch = min(options.batch or -(-wanted // processes), _fitting(taken, recipe))
-    per_step, taken = tried(recipe, rows, min(wanted, batch), longest=False)
+    per_step, taken = tried(recipe, learner, rows, min(wanted, batch), longest=False)
     precision = "fp32"
-    if recipe.given.device == "cpu":
+    if (
+        recipe.given.device == "cpu" and learner is not recipe.model
+    ):  # processes may not measure by a clock of their own
+        precision = options.precision if options.precision != "auto" else precision
+    elif recipe.given.device == "cpu":
         precision = numbers.chosen(recipe, _some(recipe, rows, min(wanted, batch), longest=False), per_step, note)
     if precision == "bf16":
-        per_step, taken = tried(recipe, rows, min(wanted, batch), longest=False, precision=precision)
+        per_step, taken = tried(recipe, learner, rows, min(wanted, batch), longest=False, precision=precision)
     per_step *= wanted / min(wanted, batch) / processes
     per_epoch = order.per_epoch(len(rows), wanted)
     epochs = options.epochs or usual_epochs(type(recipe), len(rows))
@@ -154,19 +161,21 @@ def usual_epochs(kind: type[Recipe], rows: int) -> int:
     return max(1, round(often))
 
 
-def tried(recipe: Recipe, rows: Sequence[Row], count: int, longest: bool, precision: str = "fp32") -> tuple[float, int]:
+def tried(
+    recipe: Recipe, learner: nn.Module, rows: Sequence[Row], count: int, longest: bool, precision: str = "fp32"
+) -> tuple[float, int]:
     """Seconds and bytes of one pass forth and back, which changes no weight: the longest rows, or middling ones.
 
     Raises:
         DoesNotFit: memory does not suffice.
     """
     some = _some(recipe, rows, count, longest)
-    recipe.model.train()
+    learner.train()
     before, began = used(recipe.given.device), time.monotonic()
     try:
         batch = recipe.batch(some)
         with numbers.computed_in(precision):
-            loss = recipe.loss(recipe.model, batch)
+            loss = recipe.loss(learner, batch)
         loss.backward()  # type: ignore[no-untyped-call]
         taken = max(0, used(recipe.given.device) - before)
     except (RuntimeError, MemoryError) as error:
@@ -174,8 +183,8 @@ def tried(recipe: Recipe, rows: Sequence[Row], count: int, longest: bool, precis
             raise
         raise too_large() from error
     finally:
-        recipe.model.zero_grad(set_to_none=True)
-        recipe.model.eval()
+        learner.zero_grad(set_to_none=True)
+        learner.eval()
     if recipe.given.device.startswith("cuda"):
         torch.cuda.synchronize()
     return time.monotonic() - began, taken

@@ -17,11 +17,11 @@ import torch
 
 from mmdemo import __version__
 from mmdemo.datasets.rows import Row
-from mmdemo.errors import Cancelled, StudioError, Unsupported
+from mmdemo.errors import Cancelled, StudioError
 from mmdemo.folders import REPORT
 from mmdemo.runtime import device
 from mmdemo.settings import Settings
-from mmdemo.training import ballot, compare, config, data, models, plan, recipes
+from mmdemo.training import ballot, compare, config, data, models, plan, recipes, shards
 from mmdemo.training.checkpoints import State, synchronise
 from mmdemo.training.config import TrainOptions
 from mmdemo.training.ending import told
@@ -30,8 +30,6 @@ from mmdemo.training.loop import Loop, seed
 from mmdemo.training.recipes.base import Given, Recipe
 
 BEFORE_FILE, BEFORE_OTHERS = "before.json", "before-others.json"
-SPLIT = ("ACCELERATE_USE_FSDP", "ACCELERATE_USE_DEEPSPEED")
-"""What `accelerate launch` sets."""
 SAMPLES = 3
 """Answers that are shown at each evaluation."""
 
@@ -48,7 +46,10 @@ def run(
     """
     from accelerate import PartialState
 
-    main = PartialState(cpu=_wants_cpu(folder)).is_main_process
+    if shards.asked_for("DEEPSPEED"):  # which will be refused; accelerate would look for it first
+        main = os.environ.get("RANK", "0") == "0"
+    else:
+        main = PartialState(cpu=_wants_cpu(folder)).is_main_process
     events = Events(folder, listener, silent=not main)
     return told(folder, events, lambda: Run(folder, settings or Settings.load(), events, stopping).whole())
 
@@ -114,15 +115,11 @@ class Run:
         """Read the data, load the model, and compute what frozen parts make of the rows."""
         from accelerate import Accelerator
 
-        if any(os.environ.get(name, "").lower() == "true" for name in SPLIT):
-            raise Unsupported(
-                "FSDP and DeepSpeed split a model over processes, which this loop does not do: choose several GPUs "
-                "without them in accelerate's config, and LoRA or a smaller model if one GPU is too small."
-            )
         kind = recipes.get(self.options.task)
         self.options = models.settled(self.options, kind)
         place = device.choose(self.options.device)
         models.check_method(self.options.method, place)
+        shards.check(self.options.method)
         half = place != "cpu" and self.options.precision == "bf16"  # of a CPU the plan decides
         half |= place == "cuda" and self.options.precision == "auto" and torch.cuda.is_bf16_supported()
         accelerator = Accelerator(cpu=place == "cpu", mixed_precision="bf16" if half else "no")
@@ -154,10 +151,13 @@ class Run:
         recipe, accelerator = ready.recipe, ready.accelerator
         from accelerate.utils import broadcast_object_list
 
+        model = shards.lay(accelerator, recipe.model, self.options.weight_decay, self.note)
         chosen = plan.read(self.folder)
         if chosen is None:
             spent = time.monotonic() - self.began + measuring
-            chosen = plan.decide(self.options, recipe, ready.parts.train, accelerator.num_processes, spent, self.note)
+            chosen = plan.decide(
+                self.options, recipe, ready.parts.train, accelerator.num_processes, spent, self.note, model.learner
+            )
             chosen = broadcast_object_list([chosen])[0]  # the first process's, for all
             if accelerator.is_main_process:
                 plan.write(chosen, self.folder)
@@ -170,7 +170,7 @@ class Run:
             return score
 
         return Loop(
-            recipe, ready.parts.train, chosen, self.folder, self.events, accelerator, evaluate if held else None,
+            recipe, model, ready.parts.train, chosen, self.folder, self.events, evaluate if held else None,
             self.stopping,
         ).run()  # fmt: skip
 

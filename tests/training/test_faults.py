@@ -37,7 +37,7 @@ def a_run(tmp_path: Path, model: Path, name: str = "run", **more: Any) -> Path:
         toys.table(data, toys.sentences(60))
     given = {"batch": 8, "steps": 12, "evaluate_every": 6, "checkpoint_every": 3, "dropout": 0.0}
     return toys.a_run(
-        tmp_path / name, task="text-classification", data=str(data), model=str(model), **{**given, **more}
+        tmp_path / name, **{"task": "text-classification", "data": str(data), "model": str(model), **given, **more}
     )
 
 
@@ -144,7 +144,7 @@ def test_stopping_at_once_and_going_on(tmp_path: Path, model: Path, settings: Se
 )
 def test_a_checkpoint_with_another_tensor_is_refused_by_its_name(tmp_path: Path, change: Any, said: str) -> None:
     layer, plain = torch.nn.Linear(2, 3), torch.optim.AdamW([torch.nn.Parameter(torch.zeros(1))])
-    checkpoints.save(tmp_path, checkpoints.State(step=4), layer, plain)
+    checkpoints.save(tmp_path, checkpoints.State(step=4), layer, checkpoints.flat(plain))
     file = tmp_path / "checkpoints" / "step-000000004" / checkpoints.WEIGHTS
     tensors = load_file(file)
     change(tensors, "weight")
@@ -190,14 +190,22 @@ def test_a_field_that_does_not_exist_is_said(tmp_path: Path, settings: Settings)
     assert "no option 'lerning_rate'" in last(folder) and "learning_rate" in last(folder)
 
 
-@pytest.mark.parametrize("name", ["ACCELERATE_USE_FSDP", "ACCELERATE_USE_DEEPSPEED"])
-def test_a_model_that_is_split_over_processes_is_refused(
-    tmp_path: Path, model: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch, name: str
+@pytest.mark.parametrize(
+    ("used", "more", "said"),
+    [
+        ("DEEPSPEED", {}, "DeepSpeed is not used here: choose FSDP, version 2"),
+        ("FSDP", {}, "add --fsdp_version 2"),
+        ("FSDP", {"task": "text-generation", "method": "qlora"}, "FSDP cannot spread weights of 4 bits"),
+    ],
+)
+def test_a_way_to_spread_a_model_that_is_not_gone_here_is_refused(
+    tmp_path: Path, model: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch, used: str, more: Any, said: str
 ) -> None:
-    monkeypatch.setenv(name, "true")
-    folder = a_run(tmp_path, model)
+    monkeypatch.setenv(f"ACCELERATE_USE_{used}", "true")
+    monkeypatch.setenv("FSDP_VERSION", "2" if more else "1")
+    folder = a_run(tmp_path, model, **more)
     assert run(folder, settings) == 1
-    assert "FSDP and DeepSpeed split a model" in last(folder)
+    assert said in last(folder)
 
 
 def test_a_full_disk_is_known_however_a_library_says_it() -> None:

@@ -8,12 +8,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from mmdemo import catalog, folders
+from mmdemo.datasets.rows import Row
 from mmdemo.media.audio import RATE, write_wav
 from mmdemo.settings import Settings
 from mmdemo.training import export
+from mmdemo.training.config import TrainOptions
+from mmdemo.training.models import base_of
+from mmdemo.training.recipes.audio_classification import AudioClassification
+from mmdemo.training.recipes.base import Given
 from mmdemo.training.run import run
 from tests.training import toys
 
@@ -111,6 +117,20 @@ def test_the_describer_learns_captions(
     from mmdemo.fusion.checkpoint import assemble
 
     assert assemble(folder / "model", tmp_path / "eye")
+
+
+def test_the_loss_of_a_head_on_whispers_encoder_goes_through_the_model_it_is_given(
+    tmp_path: Path, settings: Settings
+) -> None:
+    """What wraps a model for several processes exchanges gradients only of what was computed through it."""
+    rows = [Row(str(place), audio=tmp_path / f"{place}.wav", label=label) for place, label in enumerate("abab")]
+    options = TrainOptions(task="audio-classification", method="head")
+    base = base_of(str(toys.whisper(tmp_path / "whisper")), settings)
+    recipe = AudioClassification(Given(options, base, settings, rows=rows))
+    calls: list[Any] = []
+    recipe.model.register_forward_hook(lambda *given: calls.append(given))
+    recipe.loss(recipe.model, {"features": torch.ones(2, 32), "labels": torch.tensor([0, 1])})
+    assert len(calls) == 1
 
 
 def test_sounds_are_told_apart_by_a_head_on_whispers_encoder(tmp_path: Path, settings: Settings) -> None:

@@ -28,8 +28,18 @@ def test_rows_of_a_step_are_of_about_the_same_size() -> None:
 
 
 def test_a_step_is_cut_as_evenly_as_can_be() -> None:
-    assert [len(piece) for piece in order.pieces(range(10), 4)] == [4, 3, 3]
-    assert list(itertools.chain(*order.pieces(range(10), 4))) == list(range(10))
+    (alone,) = order.shares(range(10), 4, processes=1)
+    assert [len(piece) for piece in alone] == [4, 3, 3]
+    assert list(itertools.chain(*alone)) == list(range(10))
+
+
+@pytest.mark.parametrize("rows", [1, 2, 7, 9, 16])
+def test_processes_share_a_step_in_equally_many_batches(rows: int) -> None:
+    """Also where the last step of an epoch has fewer rows than there are processes."""
+    shares = order.shares(range(rows), 2, processes=3)
+    assert len({len(pieces) for pieces in shares}) == 1
+    assert all(len(piece) <= 2 for pieces in shares for piece in pieces)
+    assert sorted(place for pieces in shares for piece in pieces for place in piece) == list(range(rows))
 
 
 def test_a_run_file_says_the_same_when_it_is_read_again(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,8 @@ class AudioClassification(Labelled):
             named["classifier_proj_size"] = max(config.classifier_proj_size, len(self.labels))
         self.whole: Any = models.opened(WhisperForAudioClassification, given.base, **named).to(given.device)
         self.whole.encoder.requires_grad_(False)
-        self.model = nn.ModuleDict({"projector": self.whole.projector, "classifier": self.whole.classifier})
+        head = {"projector": self.whole.projector, "classifier": self.whole.classifier}
+        self.model = nn.Sequential(OrderedDict(head))
         width = self.whole.config.d_model
         made_by = f"whisper mean {given.base.spec.key} {width}"
         self.features = Features(given.settings, made_by, self._encoded, np.float32)
@@ -100,16 +102,9 @@ class AudioClassification(Labelled):
             "labels": torch.tensor([one["label"] for one in examples]),
         }
 
-    @staticmethod
-    def _logits(model: Any, features: Tensor) -> Tensor:
-        logits: Tensor = model["classifier"](model["projector"](features))
-        return logits
-
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
         """Cross-entropy of the head."""
-        inner = getattr(model, "module", model)
-        logits = self._logits(inner, batch["features"])
-        return cross_entropy(logits, batch["labels"], self.options.label_smoothing, self.weight)
+        return cross_entropy(model(batch["features"]), batch["labels"], self.options.label_smoothing, self.weight)
 
     @torch.inference_mode()
     def predict(self, rows: Sequence[Row]) -> list[str]:
@@ -117,7 +112,7 @@ class AudioClassification(Labelled):
         answers: list[str] = []
         for start in range(0, len(rows), AT_ONCE):
             features = self.collate([self.encode(row) for row in rows[start : start + AT_ONCE]])["features"]
-            best = self._logits(self.model, features.to(self.given.device)).argmax(-1).tolist()
+            best = self.model(features.to(self.given.device)).argmax(-1).tolist()
             answers += [self.labels[one] for one in best]
         return answers
 
