@@ -15,6 +15,7 @@ from PIL import Image
 
 from mmdemo.errors import InputError
 from mmdemo.results import Label, Sights
+from mmdemo.runtime import headers
 from mmdemo.runtime.backends import fusion_graphs, fusion_why
 from mmdemo.runtime.backends.decoding import decode
 from mmdemo.runtime.backends.fusion_engines import Engine, OpenVinoEngine, TorchEngine
@@ -77,15 +78,9 @@ class FusionBackend:
     @staticmethod
     def estimate(request: Load) -> Estimate:
         """What it will take in memory: float32 weights, on a CPU the decoder's in two graphs, and what runs them."""
-        from safetensors import safe_open
-
         folder = request.folders[request.spec.key]
         encoder_folder = request.folders[request.spec.parts[0]]
-        decoder = 0
-        for file in folder.glob("*.safetensors"):
-            with safe_open(file, framework="np") as weights:
-                names = weights.keys()
-                decoder += 4 * sum(math.prod(weights.get_slice(name).get_shape()) for name in names)
+        decoder = 4 * sum(math.prod(tensor.shape) for tensor in headers.tensors(folder).values())
         encoder, other = encoder_bytes(encoder_folder), WORKING + KEPT
         if request.device == "cpu":
             other += encoder + decoder  # the same in torch, once an answer is explained
