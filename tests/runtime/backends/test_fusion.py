@@ -184,7 +184,7 @@ def test_its_size_counts_weights_as_float32_and_no_old_graphs(folders, backend, 
     (alone / "encoder.safetensors").symlink_to(folders["efficientnet-lite2"] / "encoder.safetensors")
     (alone / "openvino-old").mkdir()
     (alone / "openvino-old" / "prefill.bin").write_bytes(bytes(5_000_000))
-    unmade = backends.estimate(Load(spec, folders | {"efficientnet-lite2": alone}, "cpu", 2)).weights
+    unmade = backends.estimate(Load(spec, folders | {"efficientnet-lite2": alone}, "cpu", 2)).total
     assert unmade == 3 * (encoder + 4 * numbers) + 8 * words + rest + fusion.EXPORTING
     assert (
         backends.estimate(Load(catalog.get("efficientnet-lite2"), {"efficientnet-lite2": alone}, "cpu", 2)).weights
