@@ -28,7 +28,7 @@ def follow(form: Form, context: Context) -> Look:
 
     inputs = [model, where, chosen]
     for one in (model, where):
-        one.change(shown, inputs, chosen, **quiet())  # type: ignore[attr-defined]
+        one.change(shown, inputs, chosen, **quiet())
     return Look(shown, inputs, chosen)
 
 
