@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from mmdemo import families
+from mmdemo import families, packings
 from mmdemo.errors import WeightsError
 from mmdemo.families import Family
 from mmdemo.specs import STYLES, Local, ModelSpec, Task
@@ -55,6 +55,7 @@ def spec_of(folder: Path) -> ModelSpec:
         styles=(STYLES if chats else tuple(family.prompts) or STYLES[:1]) if sees else (),
         answers=chats or bool(family.question),
         languages=("many",),
+        packed=packings.kind_of(_config(folder)) if (folder / "config.json").is_file() else "",
     )
 
 

@@ -108,6 +108,7 @@ class ModelSpec:
         languages: ISO 639-1 codes, or `many`.
         origin: where the weights come from, for the reader.
         starter: fetched by the set-up.
+        packed: how its weights come, where that is not whole: a key of `packings.PACKINGS`, or one that nothing opens.
     """
 
     key: str
@@ -126,6 +127,7 @@ class ModelSpec:
     answers: bool = False
     languages: tuple[str, ...] = ("en",)
     starter: bool = False
+    packed: str = ""
 
 
 STYLES = ("sentence", "alt", "tags", "paragraph")

@@ -83,11 +83,12 @@ class Handler(BaseHTTPRequestHandler):
             status, body = (404 if status == 200 else status), b"no"
         if with_body:
             served.asked[path] += 1
-        start = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
-        if status == 200 and start and served.ranges:
-            first, whole = int(start[1]), len(body)
-            status, headers = (206, {**headers, "Content-Range": f"bytes {first}-{whole - 1}/{whole}"})
-            body = body[first:]
+        asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
+        if status == 200 and asked and served.ranges:
+            first, whole = int(asked[1]), len(body)
+            last = min(int(asked[2] or whole), whole - 1)
+            status, headers = (206, {**headers, "Content-Range": f"bytes {first}-{last}/{whole}"})
+            body = body[first : last + 1]
             if first >= whole:
                 status, headers, body = 416, {"Content-Range": f"bytes */{whole}"}, b""
         self.send_response(status)

@@ -15,7 +15,7 @@ TIERS = (  # from the bottom up: a room may import the rooms of lower tiers, and
     ("errors", "torchvision_ops", "private_openvino"),
     ("results", "options", "own_files"),
     ("settings", "specs"),
-    ("families", "hub_models"),
+    ("families", "hub_models", "packings"),
     ("folders", "hub_rows", "remote_rows", "trusted_code"),
     ("catalog",),
     ("chains",),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 from typing import Any, TextIO
 
@@ -79,6 +80,7 @@ def record(key: str, how: How, found: Estimate, fits: bool) -> dict[str, Any]:
         "other": found.other,
         "tokens": found.tokens,
         "total": found.total,
+        "stored": [dataclasses.asdict(one) for one in found.stored],
         "fits": fits,
     }
 
@@ -100,4 +102,7 @@ def rows(found: Estimate, fits: bool) -> list[tuple[str, ...]]:
     lines.append(
         ("  together", megabytes(found.total), "fits" if fits else "does not fit the free memory of the budget")
     )
+    kinds = dict.fromkeys(one.dtype for one in found.stored)
+    sizes = {kind: sum(one.bytes for one in found.stored if one.dtype == kind) for kind in kinds}
+    lines += [("  in the files", megabytes(size), kind) for kind, size in sizes.items()]
     return lines

@@ -15,6 +15,20 @@ class Part:
 
 
 @dataclass(frozen=True)
+class Stored:
+    """Weights of one type in one module, as they lie in the files: their numbers and bytes.
+
+    Attributes:
+        dtype: as safetensors has it, such as `BF16`; a packed one holds several weights in a number.
+    """
+
+    name: str
+    dtype: str
+    numbers: int
+    bytes: int
+
+
+@dataclass(frozen=True)
 class Estimate:
     """Before anything is loaded.
 
@@ -24,6 +38,7 @@ class Estimate:
         activations: the most that lives at once while such a conversation is read.
         other: what the engine takes besides: prompts that it keeps, its own copies, tables, libraries' buffers.
         dtype: what the weights are held as.
+        stored: what the headers of the files say, where there are safetensors, of fetched ones or of those on the Hub.
     """
 
     parts: tuple[Part, ...]
@@ -32,6 +47,7 @@ class Estimate:
     other: int = 0
     tokens: int = 0
     dtype: str = ""
+    stored: tuple[Stored, ...] = ()
 
     @property
     def weights(self) -> int:

@@ -8,8 +8,10 @@ Formats: safetensors (huggingface/safetensors, README, "Format") and GGUF (ggml-
 
 from __future__ import annotations
 
+import io
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -26,11 +28,24 @@ BITS = {
     "F6_E2M3": 6, "F6_E3M2": 6, "F4": 4, "C64": 64,
 }  # fmt: skip
 """Bits of a value of each type in a safetensors file."""
+HEAD = ".head"
+"""Ending of what stands for a safetensors file that was not fetched: eight bytes with the file's size, then the file as
+far as its header goes."""
+INDEX = "model.safetensors.index.json"
 Shapes = Mapping[str, tuple[int, ...]]
 
 
+@dataclass(frozen=True)
+class Tensor:
+    """What a safetensors header says of a tensor: its type, such as `BF16`, its shape, and its bytes in the file."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    bytes: int
+
+
 def check(path: Path) -> Shapes:
-    """The shapes of the tensors in a `.safetensors` or `.gguf` file, whose header agrees with the file.
+    """The shapes of the tensors in a `.safetensors` file, its `.head`, or a `.gguf` file; the header agrees with it.
 
     A file is read once, and again if its size or its time changes.
 
@@ -38,7 +53,34 @@ def check(path: Path) -> Shapes:
         WeightsError: it does not: what it claims, in a sentence.
     """
     found = _current(path)
-    return found.shapes if isinstance(found, Header) else found
+    return found.shapes if isinstance(found, Header) else {name: tensor.shape for name, tensor in found.items()}
+
+
+def tensors(folder: Path) -> dict[str, Tensor]:
+    """The tensors of a checkpoint in safetensors, by name; of one that was only looked at, by the headers kept of it.
+
+    Raises:
+        WeightsError: as `check`.
+    """
+    found: dict[str, Tensor] = {}
+    for path in _files(folder):
+        header = _current(path)
+        assert not isinstance(header, Header)
+        found |= header
+    return found
+
+
+def _files(folder: Path) -> Iterable[Path]:
+    """The files that make one checkpoint, each weight once: the whole one, or those in the list, or all."""
+    there = {path.name.removesuffix(HEAD): path for path in sorted(folder.glob(f"*.safetensors{HEAD}"))}
+    there |= {path.name: path for path in sorted(folder.glob("*.safetensors"))}
+    if "model.safetensors" in there:
+        return [there["model.safetensors"]]
+    try:
+        listed = set(json.loads((folder / INDEX).read_bytes())["weight_map"].values())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        listed = set()  # whether it lists files is looked at elsewhere
+    return [path for name, path in there.items() if name in listed] or there.values()
 
 
 def gguf(path: Path) -> Header:
@@ -52,7 +94,7 @@ def gguf(path: Path) -> Header:
     return found
 
 
-def _current(path: Path) -> Shapes | Header:
+def _current(path: Path) -> Mapping[str, Tensor] | Header:
     try:
         state = path.stat()
         return _checked(path, state.st_size, state.st_mtime_ns)
@@ -61,18 +103,22 @@ def _current(path: Path) -> Shapes | Header:
 
 
 @lru_cache(maxsize=512)
-def _checked(path: Path, size: int, changed: int) -> Shapes | Header:
+def _checked(path: Path, size: int, changed: int) -> Mapping[str, Tensor] | Header:
     try:
         with path.open("rb") as file:
+            if path.suffix == HEAD:
+                size = int.from_bytes(file.read(8), "little")
+                return _safetensors(io.BytesIO(file.read()), size)
             return gguf_header.read(file, size) if path.suffix == ".gguf" else _safetensors(file, size)
     except Lie as lie:
+        name = path.name.removesuffix(HEAD)
         raise WeightsError(
-            f"The header of {path.parent.name}/{path.name} is broken, or lies: {lie}; nothing of it was loaded, fetch "
+            f"The header of {path.parent.name}/{name} is broken, or lies: {lie}; nothing of it was loaded, fetch "
             "it again."
         ) from None
 
 
-def _safetensors(file: BinaryIO, size: int) -> Shapes:
+def _safetensors(file: BinaryIO, size: int) -> dict[str, Tensor]:
     """Eight bytes with the length of the header, the header as JSON, then the data."""
     start = file.read(8)
     length = int.from_bytes(start, "little")
@@ -84,7 +130,7 @@ def _safetensors(file: BinaryIO, size: int) -> Shapes:
         raise Lie("it is no JSON") from None
     if not isinstance(header, dict):
         raise Lie("it is no JSON object")
-    room, shapes, spans = size - 8 - length, {}, []
+    room, found, spans = size - 8 - length, {}, []
     for name, entry in header.items():
         if name == "__metadata__":
             continue
@@ -94,14 +140,14 @@ def _safetensors(file: BinaryIO, size: int) -> Shapes:
         bits = BITS[entry["dtype"]] * product(shape, 8 * room)
         if bits != 8 * (end - begin):
             raise Lie(f"the tensor {name[:80]!r} has another size than its shape")
-        shapes[name] = tuple(shape)
+        found[name] = Tensor(entry["dtype"], tuple(shape), end - begin)
         spans.append((begin, end))
     reached = 0
     for begin, end in sorted(spans):
         if begin < reached:
             raise Lie("two tensors claim the same bytes")
         reached = end
-    return shapes
+    return found
 
 
 def _entry(entry: object, name: str) -> tuple[list[int], int, int]:

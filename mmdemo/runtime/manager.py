@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from mmdemo import catalog, folders, hub_rows, remote_rows, trusted_code
+from mmdemo import catalog, folders, hub_rows, packings, remote_rows, trusted_code
 from mmdemo.catalog import ModelSpec
 from mmdemo.errors import Crashed, DoesNotFit, InUse, StudioError, UnknownName, Unsupported
 from mmdemo.runtime import backends, crashes, device, listing, memory, ocr, placement, quantization, room
@@ -106,6 +106,7 @@ class Manager:
         """As `get`, for a request: see `Lease.get`."""
         spec = self.look(key, cancelled, report)
         how = self.resolved(spec, how)
+        packings.check(spec, how.device)
         name = spec.key, how
         if name not in self._loaded:
             folders = {part: self.fetch(part, cancelled, report) for part in (spec.key, *spec.parts)}

@@ -158,7 +158,9 @@ def _all(spec: ModelSpec, device: str) -> tuple[Way, ...]:
 
 
 def _ways_of(spec: ModelSpec) -> Mapping[str, tuple[Way, ...]]:
-    """By device."""
+    """By device; weights that come packed are taken as they come."""
+    if spec.packed:
+        return {}
     return WAYS.get("gguf" if spec.backend == "causal_lm" and _packed(spec) else spec.backend, {})
 
 

@@ -41,7 +41,7 @@ def check(request: Load) -> None:
             elif path.name not in OWN and not request.trusted:
                 code(path, request.spec.title, request.spec.key)
         for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-            if path.suffix in (".safetensors", ".gguf"):
+            if path.suffix in (".safetensors", ".gguf", headers.HEAD):
                 headers.check(path)
 
 

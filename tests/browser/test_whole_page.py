@@ -96,6 +96,34 @@ def test_the_choices_of_an_option_are_translated_too(opened: Callable[..., Any],
     assert [words.split()[-1] for words in page.locator("ul [role=option]").all_inner_texts()] == ["自动", "是", "否"]
 
 
+@pytest.mark.parametrize(
+    ("width", "scheme", "language", "said"),
+    [
+        (1280, "light", "en", "answers get worse"), (1280, "dark", "zh", "回答质量下降"),
+        (390, "light", "zh", "在本机上比“自动”慢"), (390, "dark", "en", "slower here than Auto"),
+    ],
+)  # fmt: skip
+def test_a_quantization_that_is_known_to_be_worse_says_so_in_the_list(
+    opened: Callable[..., Any], server: str, width: int, scheme: str, language: str, said: str
+) -> None:
+    page = opened(server, width, color_scheme=scheme)
+    if language == "zh":
+        page.locator("#mm-language").click()
+        page.get_by_role("tab", name="看图").wait_for()
+    page.locator("#mm-describe-model input").click()
+    page.get_by_role("option", name="SmolVLM2 256M").click()
+    page.locator("#mm-header").get_by_text("SmolVLM2 256M").wait_for()
+    page.get_by_role("button", name="More settings" if language == "en" else "更多设置").locator("visible=true").click()
+    box = page.locator("#mm-describe-quantization input")
+    box.click()
+    lines = page.locator("ul [role=option]")
+    lines.filter(has_text=said).first.wait_for()
+    assert len(lines.all_inner_texts()) >= 4 and lines.filter(has_text="·").count() >= 2
+    lines.filter(has_text=said).first.click()
+    assert said in box.input_value()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
 def test_before_the_first_request_the_header_says_which_models_will_answer(
     fresh_server: Callable[[], Any], opened: Callable[..., Any]
 ) -> None:

@@ -10,12 +10,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
 from mmdemo.errors import UnknownName
-from mmdemo.folders import bytes_in
-from mmdemo.runtime import trust
+from mmdemo.runtime import stored, trust
 from mmdemo.runtime.base import Backend, Load
 from mmdemo.runtime.estimates import Estimate, Part
 
@@ -70,12 +70,18 @@ def estimate(request: Load) -> Estimate:
     """
     trust.check(request)
     with _alone(request):
-        engine = _engine(request)
-        if hasattr(engine, "estimate"):
-            return engine.estimate(request)  # type: ignore[no-any-return]
-        if hasattr(engine, "size"):
-            return Estimate((Part("weights", 0, engine.size(request)),))
-    return Estimate(tuple(Part(key, 0, bytes_in(folder)) for key, folder in request.folders.items()))
+        found = _estimate(request)
+    return replace(found, stored=tuple(stored.weights_in(request.folders)))
+
+
+def _estimate(request: Load) -> Estimate:
+    """What the engine says, or else the files."""
+    engine = _engine(request)
+    if hasattr(engine, "estimate"):
+        return engine.estimate(request)  # type: ignore[no-any-return]
+    if hasattr(engine, "size"):
+        return Estimate((Part("weights", 0, engine.size(request)),))
+    return Estimate(tuple(Part(key, 0, stored.bytes_of(folder)) for key, folder in request.folders.items()))
 
 
 def load(request: Load) -> Backend:

@@ -17,6 +17,7 @@ from mmdemo.fusion import checkpoint as files
 from mmdemo.fusion import reading
 from mmdemo.fusion.processing import sentence
 from mmdemo.results import Segment
+from mmdemo.runtime import headers
 from mmdemo.runtime.backends import chain_why, checkpoint, generation, quantized
 from mmdemo.runtime.base import RATE, Ask, Clip, Heard, Hearing, Load, Seen
 from mmdemo.runtime.estimates import Estimate, Part
@@ -66,7 +67,7 @@ class ChainBackend:
     @staticmethod
     def estimate(request: Load) -> Estimate:
         """What it will take in memory: its weights as they are to be held, and what runs them."""
-        whole = sum(file.stat().st_size for file in request.folders[request.spec.key].glob("*.safetensors"))
+        whole = sum(tensor.bytes for tensor in headers.tensors(request.folders[request.spec.key]).values())
         part = {"bf16": 2, "fp16": 2}.get(request.quantization, 1)
         return Estimate((Part("weights", whole // 4, whole // part),), other=WORKING, dtype=request.quantization)
 

@@ -11,17 +11,18 @@ import gc
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 
-from mmdemo import folders, torchvision_ops
+from mmdemo import folders, packings, torchvision_ops
 from mmdemo.errors import StudioError, Unsupported, WeightsError
-from mmdemo.runtime import quantization
+from mmdemo.runtime import quantization, stored
 from mmdemo.runtime.backends import quantized
 from mmdemo.runtime.base import Load
-from mmdemo.runtime.estimates import Estimate
+from mmdemo.runtime.estimates import Estimate, Part
 
 T = TypeVar("T")
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
@@ -100,6 +101,9 @@ def open_model(
     folder = folder or request.folders[request.spec.key]
     check_format(folder, title)
     check_packing(request, folder)
+    packings.check(request.spec, device)
+    if packed := request.spec.packed:
+        options |= quantized.packed_arguments(packed, device)  # whatever an engine computes in
     options = {**quantized.arguments(request.quantization, device), **placed(request), **options}
     quiet()
 
@@ -122,7 +126,8 @@ def open_model(
             f"{title} in {folder} lacks {len(absent)} of the weights it needs ({absent[0]}, …): fetch it again."
         )
     model = quantized.finished(model, request.quantization, device)
-    return model.eval() if "device_map" in options else model.to(device).eval()
+    there = "device_map" in options or (request.spec.packed and device == "cpu")
+    return model.eval() if there else model.to(device).eval()
 
 
 @contextlib.contextmanager
@@ -187,12 +192,26 @@ def estimate(
     check_packing(request, place)
     quiet()
 
+    packed = request.spec.packed
+    if packed:
+        dtype = quantized.packed_arguments(packed, request.device)["dtype"]
+
     def count() -> Estimate:
         from mmdemo.runtime.backends import sizing
 
         return sizing.estimate(place, automodel, request.device, request.quantization, dtype, request.trusted)
 
-    return opened(place.name, place, count)
+    found = opened(place.name, place, count)
+    return found if not packed or packings.is_unpacked(packed) else as_stored(found, request, place)
+
+
+def as_stored(found: Estimate, request: Load, folder: Path) -> Estimate:
+    """An estimate of weights that are held as they lie in the files, by the files' headers; by their size without."""
+    parts: dict[str, int] = {}
+    for one in stored.weights_in({request.spec.key: folder}):
+        parts[one.name] = parts.get(one.name, 0) + one.bytes
+    parts = parts or {"weights": request.spec.bytes}
+    return replace(found, parts=tuple(Part(name, 0, size) for name, size in parts.items()), dtype=request.spec.packed)
 
 
 def quiet() -> None:

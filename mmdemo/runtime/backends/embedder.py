@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from mmdemo.runtime import headers
 from mmdemo.runtime.backends import embedder_graph
 from mmdemo.runtime.base import Load
 from mmdemo.runtime.estimates import Estimate, Part
@@ -51,8 +52,7 @@ class EmbedderBackend:
         Activations are the scores of an attention, and what they become, of `BATCH` texts of the longest length.
         """
         folder = request.folders[request.spec.key]
-        here = any(folder.glob("*.safetensors"))
-        if not here or not runs_graph(request) or embedder_graph.is_refused(folder):
+        if not headers.tensors(folder) or not runs_graph(request) or embedder_graph.is_refused(folder):
             from mmdemo.runtime.backends import embedder_torch
 
             return embedder_torch.estimate(request)

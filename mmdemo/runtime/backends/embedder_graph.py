@@ -104,7 +104,7 @@ def is_refused(folder: Path) -> bool:
 
 def sizes(folder: Path) -> tuple[int, int, int]:
     """Numbers of the embeddings and what else is no matrix, numbers of the matrices, and heads of an attention."""
-    shapes = {name: shape for file in folder.glob("*.safetensors") for name, shape in headers.check(file).items()}
+    shapes = {name: tensor.shape for name, tensor in headers.tensors(folder).items()}
     apart = {name: math.prod(shape) for name, shape in shapes.items() if len(shape) < 2 or "embedding" in name}
     config = json.loads((folder / "config.json").read_bytes())
     heads = int(config.get("num_attention_heads") or config.get("n_heads") or 12)

@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 
 from mmdemo.errors import InputError, WeightsError
 from mmdemo.results import Segment, Sights, Word
-from mmdemo.runtime.backends import whisper_text, whisper_why
+from mmdemo.runtime.backends import whisper_size, whisper_text, whisper_why
 from mmdemo.runtime.backends.languages import checked
 from mmdemo.runtime.backends.whisper_jobs import WINDOWS, Job, Leaving, batches, silent, storage, suspicious, window
 from mmdemo.runtime.base import RATE, Audio, Clip, Heard, Hearing, Load
+from mmdemo.runtime.estimates import Estimate
 from mmdemo.runtime.explaining import Explained, Given
 
 FRAMES = 100
@@ -50,6 +51,11 @@ class Language:
     probability: float
 
 
+def _place(device: str) -> str:
+    """Where CTranslate2 runs what is to run there: it knows two places."""
+    return "cuda" if device == "cuda" else "cpu"
+
+
 class FasterWhisperBackend:
     """A CTranslate2 Whisper folder: `config.json`, `model.bin`, `tokenizer.json`, `vocabulary.txt`."""
 
@@ -63,7 +69,7 @@ class FasterWhisperBackend:
         from faster_whisper import WhisperModel
 
         self.spec = request.spec
-        self.device = request.device if request.device == "cuda" else "cpu"  # CTranslate2 knows no other
+        self.device = _place(request.device)
         self.longest = LONGEST[self.device]
         folder = request.folders[request.spec.key]
         if not (folder / "tokenizer.json").is_file():  # faster-whisper would ask the network for one
@@ -84,6 +90,11 @@ class FasterWhisperBackend:
             raise WeightsError(
                 f"The files of {self.spec.title} cannot be loaded ({error}): remove the model and fetch it again."
             ) from error
+
+    @staticmethod
+    def estimate(request: Load) -> Estimate:
+        """What it will take in memory, from the sizes in its file."""
+        return whisper_size.estimate(request, TYPES.get(request.quantization) or TYPES[_place(request.device)])
 
     def close(self) -> None:
         """Free the memory."""

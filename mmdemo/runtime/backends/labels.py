@@ -11,6 +11,7 @@ from PIL import Image
 from mmdemo.results import Label
 from mmdemo.runtime.base import Load, Seen
 from mmdemo.runtime.classifying import Found
+from mmdemo.runtime.estimates import Estimate, Part
 
 
 def label_names(folder: Path) -> list[str]:
@@ -22,6 +23,10 @@ def label_names(folder: Path) -> list[str]:
 def encoder_bytes(folder: Path) -> int:
     """Bytes of the encoder's weights, float32 as published and as converted; not of graphs that lie beside them."""
     return max((file.stat().st_size for file in folder.iterdir() if file.suffix in (".pth", ".safetensors")), default=0)
+
+
+WORKING = 430_000_000
+"""Bytes of the activations of sixteen pictures in torch, as measured."""
 
 
 class LabelsBackend:
@@ -40,9 +45,10 @@ class LabelsBackend:
         self._names = label_names(folder)
 
     @staticmethod
-    def size(request: Load) -> int:
-        """Bytes it will take in memory."""
-        return encoder_bytes(request.folders[request.spec.key])
+    def estimate(request: Load) -> Estimate:
+        """What it will take in memory, in float32."""
+        size = encoder_bytes(request.folders[request.spec.key])
+        return Estimate((Part("encoder", size // 4, size),), activations=WORKING, dtype="float32")
 
     def describe(self, images: Sequence[Image.Image], *, style: str, question: str, max_words: int) -> Iterator[Seen]:
         """One `Seen` a picture: its likeliest label as text, and the twenty likeliest with probabilities."""

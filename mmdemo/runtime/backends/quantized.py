@@ -57,6 +57,19 @@ def arguments(quantization: str, device: str) -> dict[str, Any]:
     return chosen
 
 
+def packed_arguments(kind: str, device: str) -> dict[str, Any]:
+    """Arguments of `from_pretrained` for weights that come packed, by their `packings.PACKINGS`.
+
+    Eight- and four-bit floats become bfloat16: their kernels would be fetched from a repository, and run here.
+    """
+    if kind in ("fp8", "mxfp4"):
+        from transformers import FineGrainedFP8Config, Mxfp4Config
+
+        made: Any = FineGrainedFP8Config if kind == "fp8" else Mxfp4Config
+        return {"dtype": torch.bfloat16, "quantization_config": made(dequantize=True)}
+    return {"dtype": torch.float16 if kind in ("awq", "gptq") else best_dtype(device)}
+
+
 def finished(model: Any, quantization: str, device: str) -> Any:
     """The model with its linear layers in dynamic 8 bits, where that was asked for on a CPU; else as it is.
 

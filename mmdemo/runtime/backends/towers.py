@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,8 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mmdemo.runtime import headers
 from mmdemo.runtime.backends import checkpoint
+from mmdemo.runtime.backends.labels import WORKING, encoder_bytes
 from mmdemo.runtime.base import Load
+from mmdemo.runtime.estimates import Estimate, Part
 
 BATCH = 16
 KEPT = 4096
@@ -38,6 +42,16 @@ class TowersBackend:
         self._towers.model.to(request.device)
         self.hears = self._towers.extractor is not None
         self._kept: OrderedDict[bytes, Floats] = OrderedDict()
+
+    @staticmethod
+    def estimate(request: Load) -> Estimate:
+        """What it will take in memory: everything in float32, however it lies in the files."""
+        parts = []
+        for key, folder in request.folders.items():
+            numbers = sum(math.prod(tensor.shape) for tensor in headers.tensors(folder).values())
+            size = 4 * numbers or encoder_bytes(folder)
+            parts.append(Part(key, size // 4, size))
+        return Estimate(tuple(parts), activations=WORKING, dtype="float32")
 
     def place_media(self, media: Sequence[Any]) -> Floats:
         """Pictures (RGB) or recordings (mono, 16 kHz) → (files, size), of length 1."""

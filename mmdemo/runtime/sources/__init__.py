@@ -15,6 +15,7 @@ from mmdemo import catalog, hub_rows, remote_rows
 from mmdemo.catalog import Hub, Local, ModelSpec, Pypi, Remote
 from mmdemo.errors import ChecksumMismatch, Unreachable, Unsupported, WeightsError
 from mmdemo.folders import bytes_in
+from mmdemo.runtime import headers
 from mmdemo.runtime.sources import local, store, usage
 from mmdemo.runtime.sources.base import Fetch, Progress
 from mmdemo.settings import Settings
@@ -115,7 +116,8 @@ def described(
     report: Callable[[Progress], None] = lambda progress: None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Path | None:
-    """A folder with the configuration of a row: its own, or what the Hub shows of it before anything is fetched.
+    """A folder with what tells of a row's weights: its own, or what the Hub shows of it before anything is fetched,
+    its configuration and the headers of its weights.
 
     Returns:
         None for a row that is not here and comes from no Hub.
@@ -129,13 +131,17 @@ def described(
         return folder
     key = spec.key if spec.key.startswith(hub_rows.PREFIX) else f"{hub_rows.PREFIX}{repos[0]}"
     known = settings.models_folder / hub_rows.folder_name(key) / hub_rows.LOOKED
-    if not known.is_dir():
-        unseen = hub_rows.spec_of(key, settings.models_folder)
-        if settings.offline:
+    if settings.offline:
+        if not known.is_dir():
             raise _failure(spec, settings, [])
-        from mmdemo.runtime.sources import hub_look
+        return known
+    from mmdemo.runtime.sources import hub_look
 
-        hub_look.look(unseen, settings, report, cancelled)
+    row = hub_rows.spec_of(key, settings.models_folder)
+    if not known.is_dir():
+        row = hub_look.look(row, settings, report, cancelled)
+    if not any(known.glob(f"*{headers.HEAD}")):
+        hub_look.measure(row, known, settings, report, cancelled)
     return known
 
 

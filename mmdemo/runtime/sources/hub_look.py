@@ -13,7 +13,7 @@ from typing import Any
 from mmdemo import folders, hub_rows, trusted_code
 from mmdemo.catalog import Hub, ModelSpec
 from mmdemo.errors import Unreachable, WeightsError
-from mmdemo.runtime import trust
+from mmdemo.runtime import headers, trust
 from mmdemo.runtime.sources import hub_ask, store
 from mmdemo.runtime.sources.base import Fetch, Progress
 from mmdemo.runtime.sources.hub_choice import choose, eye_for
@@ -71,6 +71,59 @@ def ask(where: hub_rows.Address, fetch: Fetch, scratch: Path) -> tuple[dict[str,
         return Unreachable(f"{fetch.spec.title} could not be fetched ({reason}).")
 
     return hub_ask.ask(job, fetch, scratch, lambda lines: words, refusal)[0], small
+
+
+class NoNetwork(Unreachable):
+    """Nobody answers: what was told before is all there is."""
+
+
+def measure(
+    row: ModelSpec,
+    known: Path,
+    settings: Settings,
+    report: Callable[[Progress], None] = lambda progress: None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> None:
+    """Put the headers of a repository's safetensors files beside its configuration, which says less of its weights.
+
+    Nothing is put there if it has none, if its server gives no parts of files, or if nobody answers.
+
+    Args:
+        row: what `look` has written.
+        known: the folder with the configuration.
+
+    Raises:
+        Unreachable: the Hub does not give them to this user.
+        WeightsError: a header is broken, or lies.
+        Cancelled.
+    """
+    source = next(source for source in row.sources if isinstance(source, Hub))
+    if not any(pattern.endswith(".safetensors") for pattern in source.patterns):
+        return
+    fetch = Fetch(row, known.parent, report, cancelled)
+    with store.disk_errors(row, known), tempfile.TemporaryDirectory(prefix=".look-", dir=known.parent.parent) as name:
+        scratch = Path(name)
+        small = scratch / hub_rows.address(row.key).folder
+        small.mkdir()
+        job = {
+            "action": "heads", "repo": source.repo, "revision": source.revision, "folder": str(small),
+            "patterns": list(source.patterns),
+        }  # fmt: skip
+        words = Progress(f"Looking at {source.repo} on the Hub")
+
+        def refusal(last: dict[str, Any], errors: str) -> WeightsError:
+            reason = hub_ask.refusal(last, errors, source, fetch, scratch)
+            kind = NoNetwork if last.get("error") in ("unreachable", "switched off") else Unreachable
+            return kind(f"{row.title} could not be fetched ({reason}).")
+
+        try:
+            hub_ask.ask(job, fetch, scratch, lambda lines: words, refusal)
+        except NoNetwork:
+            return
+        for path in sorted(small.iterdir()):
+            headers.check(path)
+        for path in sorted(small.iterdir()):
+            path.replace(known / path.name)
 
 
 def row_of(where: hub_rows.Address, told: dict[str, Any], there: Path, trusted: bool = False) -> ModelSpec:

@@ -1,8 +1,8 @@
 """The program that asks the Hub: `hub_ask.py` runs it, watches it and stops it.
 
-It reads one JSON object from standard input, whose `action` names a function of `hub_download`, `hub_search` or
-`hub_upload`, and writes one JSON object a line; the last one has `done`, or `error` with a `message`. `huggingface_hub`
-reads HF_ENDPOINT, HF_TOKEN and its other settings from the environment.
+It reads one JSON object from standard input, whose `action` names a function of `hub_download`, `hub_heads`,
+`hub_search` or `hub_upload`, and writes one JSON object a line; the last one has `done`, or `error` with a `message`.
+`huggingface_hub` reads HF_ENDPOINT, HF_TOKEN and its other settings from the environment.
 
 The Hub's client has waits of its own, without a bound: for an hour, if a server says `Retry-After: 3600`, and half a
 minute for a network that is not there. Here every answer is looked at first, so that all waits are in `patient`.
@@ -30,6 +30,7 @@ PATIENCE = 60
 ACTIONS = {
     "download": "mmdemo.runtime.sources.hub_download",
     "look": "mmdemo.runtime.sources.hub_download",
+    "heads": "mmdemo.runtime.sources.hub_heads",
     "upload": "mmdemo.runtime.sources.hub_upload",
     "search": "mmdemo.runtime.sources.hub_search",
 }

@@ -12,7 +12,7 @@ import gradio as gr
 from mmdemo import catalog
 from mmdemo.results import Description
 from mmdemo.tasks.describe import Options
-from mmdemo.ui import files, keep, parts, why
+from mmdemo.ui import files, keep, parts, ways, why
 from mmdemo.ui.bench import Bench, Context, State, Updates
 from mmdemo.ui.form import Form
 from mmdemo.ui.handlers import listen, private
@@ -84,6 +84,7 @@ class Describe:
         self.looks = [
             intro("intro_describe", self.result),
             Look(styles, [self.model, self.style], self.style),
+            ways.follow(self.form, context),
         ]
         self.listeners = self._wire()
 

@@ -11,7 +11,7 @@ import gradio as gr
 
 from mmdemo.results import Transcript
 from mmdemo.tasks.transcribe import Options
-from mmdemo.ui import downloads, files, keep, parts, timeline, why
+from mmdemo.ui import downloads, files, keep, parts, timeline, ways, why
 from mmdemo.ui.bench import Bench, Context, State, Updates
 from mmdemo.ui.form import Form
 from mmdemo.ui.handlers import listen
@@ -58,7 +58,7 @@ class Speech:
                 self.downloads = downloads.place("speech")
                 self.why = Why(context, "speech")
                 self.keep = Keep(context, "speech")
-        self.looks = [intro("intro_speech", self.result)]
+        self.looks = [intro("intro_speech", self.result), ways.follow(self.form, context)]
         self.listeners = self._wire()
 
     def _wire(self) -> list[Any]:

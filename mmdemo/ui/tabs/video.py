@@ -14,7 +14,7 @@ from mmdemo.errors import InputError
 from mmdemo.results import Track
 from mmdemo.runtime.sources.base import Progress
 from mmdemo.tasks.caption import Options
-from mmdemo.ui import downloads, files, keep, parts, timeline, why
+from mmdemo.ui import downloads, files, keep, parts, timeline, ways, why
 from mmdemo.ui.bench import Bench, Context, State, Updates
 from mmdemo.ui.form import Form
 from mmdemo.ui.handlers import listen
@@ -76,7 +76,7 @@ class Video:
                 )
                 self.why = Why(context, "video")
                 self.keep = Keep(context, "video")
-        self.looks = [intro("intro_video", self.cues)]
+        self.looks = [intro("intro_video", self.cues), ways.follow(self.form, context)]
         self.listeners = self._wire()
 
     def _wire(self) -> list[Any]:
