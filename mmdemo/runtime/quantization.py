@@ -42,7 +42,7 @@ TORCH: Mapping[str, tuple[Way, ...]] = {
         Way("auto"),
         Way("fp32", slower=True),
         Way("bf16"),
-        Way("int8", rougher=True),  # fast, but a real language model got three times the perplexity (experiments.md)
+        Way("int8"),  # faster for one answer, slower for several at once and for long prompts (experiments.md)
         Way("int4", needs="bitsandbytes", slower=True, rougher=True),
     ),
     "cuda": (
@@ -76,7 +76,7 @@ GGUF: Mapping[str, tuple[Way, ...]] = {
     "cpu": (
         Way("auto"),
         Way("int4", rougher=True),
-        Way("int8", slower=True, rougher=True),
+        Way("int8", slower=True),
         Way("fp32", slower=True),
         Way("bf16", slower=True),
     ),

@@ -33,7 +33,7 @@ def shown(studio: Any, model: str, where: str, chosen: str = "auto", language: s
 def test_what_is_slower_or_answers_worse_says_so(studio: Any) -> None:
     lines, chosen = shown(studio, "smolvlm2-256m", "cpu")
     assert lines == [
-        "Auto", "fp32: whole, 32 bits · slower here than Auto", "bf16: 16 bits", "int8: 8 bits · answers get worse",
+        "Auto", "fp32: whole, 32 bits · slower here than Auto", "bf16: 16 bits", "int8: 8 bits",
         "int4: 4 bits · slower here than Auto · answers get worse",
     ]  # fmt: skip
     assert chosen == "auto"

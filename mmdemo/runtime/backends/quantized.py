@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import torch
+
+from mmdemo.runtime.backends import linear8
 
 WHOLE = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -25,12 +26,7 @@ def best_dtype(device: str) -> torch.dtype:
 
 
 def dtype_of(quantization: str, device: str) -> torch.dtype:
-    """What the weights that stay whole are held as, and what is computed in.
-
-    Dynamic 8-bit layers of a CPU compute in float32 between them.
-    """
-    if quantization == "int8" and device == "cpu":
-        return torch.float32
+    """What the weights that stay whole are held as, and what is computed in."""
     return WHOLE.get(quantization) or best_dtype(device)
 
 
@@ -71,13 +67,8 @@ def packed_arguments(kind: str, device: str) -> dict[str, Any]:
 
 
 def finished(model: Any, quantization: str, device: str) -> Any:
-    """The model with its linear layers in dynamic 8 bits, where that was asked for on a CPU; else as it is.
+    """The model with the weights of its linear layers in 8 bits, where that was asked for on a CPU; else as it is.
 
-    Weights have 8 bits, inputs are brought to 8 bits when they come (FBGEMM, oneDNN). An output layer that shares its
-    weights with the embedding gets a copy in 8 bits.
+    An output layer that shares its weights with the embedding gets a copy in 8 bits.
     """
-    if quantization != "int8" or device != "cpu":
-        return model
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch points to torchao, which is slower here (docs/benchmarks.md)
-        return torch.ao.quantization.quantize_dynamic(model, {torch.nn.Linear}, dtype=torch.qint8, inplace=True)  # type: ignore[no-untyped-call]
+    return linear8.packed(model) if quantization == "int8" and device == "cpu" else model

@@ -157,7 +157,7 @@ def tops(model: Any) -> Iterable[tuple[str, Any]]:
 def packed_bytes(weight: torch.Tensor, quantization: str) -> int:
     """Bytes of a linear layer's weight, (rows, columns), in 8 or 4 bits with its scales."""
     if quantization == "int8":
-        return weight.numel() + 4 * weight.shape[0]
+        return weight.numel() + 2 * weight.shape[0]
     return int(weight.numel() * (0.5 + 1 / BLOCK + 4 / (BLOCK * 256)))
 
 

@@ -10,6 +10,7 @@ from PIL import Image
 from mmdemo import catalog, families, torchvision_ops
 from mmdemo.errors import UnknownName, Unsupported
 from mmdemo.runtime.backends import BACKENDS
+from mmdemo.runtime.backends.linear8 import Linear8
 from mmdemo.runtime.base import Describer, Seen
 from mmdemo.runtime.manager import Manager
 from mmdemo.runtime.standing import How
@@ -90,7 +91,7 @@ def test_the_estimate_is_what_its_weights_take_and_it_describes_in_every_way(
     assert 0.9 <= known.weights / held(backend._model) <= 1.1, (known, held(backend._model))  # type: ignore[attr-defined]
     assert known.cache > 0 and known.activations > 0
     kinds = {type(module) for module in backend._model.modules()}  # type: ignore[attr-defined]
-    assert (torch.ao.nn.quantized.dynamic.Linear in kinds) == (way == "int8")
+    assert (Linear8 in kinds) == (way == "int8")
 
 
 @pytest.mark.parametrize("name", [name for name in BUILDERS if name not in UNASKED])

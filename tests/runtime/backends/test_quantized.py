@@ -12,7 +12,10 @@ from mmdemo import catalog, torchvision_ops
 from mmdemo.runtime import backends
 from mmdemo.runtime.backends import sizing
 from mmdemo.runtime.backends.causal_lm import CausalLMBackend
+from mmdemo.runtime.backends.linear8 import Linear8
 from mmdemo.runtime.base import Load
+from mmdemo.runtime.sources import fetch
+from mmdemo.settings import Settings
 from tests.runtime.backends.test_causal_lm import tokenizer
 
 SPEC = catalog.get(str(Path(__file__).parents[3] / "assets" / "starter"))
@@ -49,8 +52,6 @@ def held(model: torch.nn.Module) -> int:
     """Bytes of all weights as they are held."""
     total = sum(t.nbytes for t in (*model.parameters(), *model.buffers()))
     for module in model.modules():
-        if isinstance(module, torch.ao.nn.quantized.dynamic.Linear):
-            total += module.weight().numel()
         state = getattr(getattr(module, "weight", None), "quant_state", None)
         if state is not None:
             total += state.absmax.nbytes + (state.state2.absmax.nbytes if state.nested else 0)
@@ -91,8 +92,41 @@ def test_fewer_bits_say_nearly_the_same(folder: Path, way: str) -> None:
 
 def test_eight_bits_are_eight_bits(folder: Path) -> None:
     model = CausalLMBackend(request(folder, "int8"))._model
-    kinds = {type(module) for module in model.modules()}
-    assert torch.ao.nn.quantized.dynamic.Linear in kinds and torch.nn.Linear not in kinds
+    layers = [module for module in model.modules() if isinstance(module, Linear8)]
+    assert len(layers) == 15 and {layer.weight.dtype for layer in layers} == {torch.int8}
+    assert not any(type(module) is torch.nn.Linear for module in model.modules())
+
+
+@pytest.mark.parametrize("inputs", [1, 12, 32, 100, 576])
+@pytest.mark.parametrize("tokens", [(0,), (1,), (2, 3), (32,), (33,)])
+@pytest.mark.parametrize("bias", [False, True])
+def test_a_layer_of_eight_bits_is_the_layer_with_its_weights_rounded(
+    inputs: int, tokens: tuple[int, ...], bias: bool
+) -> None:
+    torch.manual_seed(inputs)
+    layer = torch.nn.Linear(inputs, 7, bias=bias)
+    packed = Linear8(layer)
+    given = torch.randn(*tokens, inputs)
+    given[..., :1] *= 100  # as in language models: one channel is far larger than the rest
+    rounded = torch.nn.functional.linear(given, packed.weight.float() * packed.scale.float()[:, None], layer.bias)
+    steps = (packed.weight.float() * packed.scale.float()[:, None] - layer.weight).abs().amax(dim=1)
+    assert bool((steps <= 0.51 * packed.scale.float() + 0.003 * layer.weight.abs().amax(dim=1)).all())
+    for dtype, most in ((torch.float32, 0.01), (torch.bfloat16, 0.02)):
+        made = packed.to(dtype)(given.to(dtype)) if dtype == torch.bfloat16 else packed(given)
+        assert made.dtype == dtype and made.shape == (*tokens, 7)
+        torch.testing.assert_close(
+            made.float(), rounded, rtol=most, atol=most * float(given.abs().sum(-1).amax() if given.numel() else 1) / 10
+        )
+    assert packed.weight.dtype == torch.int8  # casting the model leaves them
+
+
+@pytest.mark.weights
+def test_a_real_language_model_keeps_its_answer_in_eight_bits() -> None:
+    row = catalog.get("smollm2-135m-instruct")
+    folder = fetch(row, Settings.load())
+    question = [{"role": "user", "content": "What is the capital of France?"}]
+    talker = CausalLMBackend(Load(row, {row.key: folder}, "cpu", 2, quantization="int8"))
+    assert "Paris" in "".join(talker.talk(question, max_tokens=12))
 
 
 def test_layers_that_have_no_room_in_memory_are_read_from_the_disk_and_say_the_same(folder: Path) -> None:

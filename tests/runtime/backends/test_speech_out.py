@@ -12,6 +12,7 @@ import torch
 
 from mmdemo import catalog, torchvision_ops
 from mmdemo.errors import Cancelled, Unsupported, WeightsError
+from mmdemo.runtime.backends.linear8 import Linear8
 from mmdemo.runtime.backends.speech_out import SpeechOutBackend, SpeechT5Backend
 from mmdemo.runtime.base import Load, Speaker
 from mmdemo.runtime.manager import Manager
@@ -86,7 +87,7 @@ def test_the_estimate_is_what_it_takes_and_it_speaks_in_every_way(
     assert 0.9 <= known.weights / taken <= 1.1, (known, taken)
     assert np.isfinite(speaker.speak(TEXT).samples).all()
     kinds = {type(module) for module in speaker._model.modules()}  # type: ignore[attr-defined]
-    assert (torch.ao.nn.quantized.dynamic.Linear in kinds) == (way == "int8")
+    assert (Linear8 in kinds) == (way == "int8")
 
 
 def test_half_precision_is_refused_with_what_there_is(folders: dict[str, str], manager: Manager) -> None:
