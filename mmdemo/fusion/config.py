@@ -107,7 +107,7 @@ class FusionConfig(PreTrainedConfig):  # type: ignore[misc]
         parts: for each modality, and for `language`, what it was composed of: a key, a folder, or a word for what is
             learned from nothing.
         tuning: how its language model is to be learned: `lora`, `full` or `head`; empty where nothing was said.
-        learned: whether it was trained since it was composed.
+        fresh: it was composed and not trained yet.
     """
 
     model_type = "mmdemo_fusion"
@@ -136,7 +136,7 @@ class FusionConfig(PreTrainedConfig):  # type: ignore[misc]
     encoders: dict[str, str] | None = None
     parts: dict[str, str] | None = None
     tuning: str = ""
-    learned: bool = False
+    fresh: bool = False
     tie_word_embeddings: bool = True
 
     def __post_init__(self, **kwargs: Any) -> None:
@@ -165,7 +165,7 @@ class SiameseConfig(PreTrainedConfig):  # type: ignore[misc]
         loss: `info-nce` or `siglip`.
         encoders: of `media` and `text` the fingerprint of the encoder that the projectors belong to, where the
             checkpoint has no encoders of its own.
-        fresh: its projectors have learned nothing yet.
+        fresh: it was composed and not trained yet.
     """
 
     model_type = "mmdemo_siamese"

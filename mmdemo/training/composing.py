@@ -144,6 +144,7 @@ def choices(options: Compose, language: Any) -> dict[str, Any]:
         "gate_start": OPEN if options.language in DECODERS else 0.0,
         "parts": dict(options.chosen),
         "tuning": options.method,
+        "fresh": True,
     }
 
 

@@ -107,14 +107,14 @@ class ChainBackend:
             )
         scenes = [(one, self._given([Scene(one.frames, one.sound)], [one.text])) for one in given]
         found = chain_why.explain(self._model, self._tokenizer, scenes, answer, self._search, self._threads)
-        return map(self._with_text, given, found)
+        return map(self._with_text, scenes, found)
 
-    def _with_text(self, given: Given, found: Explained) -> Explained:
+    def _with_text(self, scene: tuple[Given, Mapping[str, Any]], found: Explained) -> Explained:
         """An explanation with the tokens of the text that was read."""
+        given, arguments = scene
         if self._reader is None or not given.text:
             return found
-        ids = self._reader(given.text, truncation=True, max_length=READ)["input_ids"]
-        pieces = tuple(map(str, self._reader.convert_ids_to_tokens(ids)))
+        pieces = tuple(map(str, self._reader.convert_ids_to_tokens(arguments["context_ids"][0].tolist())))
         return replace(found, sights=replace(found.sights, read=pieces))
 
     def _told(self, scenes: Sequence[Scene], questions: Sequence[str], words: Sequence[int]) -> Iterator[Seen]:

@@ -94,8 +94,8 @@ class Chained(Recipe):
     @property
     def rate(self) -> float:
         """Higher where a language model is learned from nothing."""
-        fresh = "" if self.config.learned else (self.config.parts or {}).get("language", "")
-        return FRESH_RATES.get(fresh, super().rate) if self.options.method == "full" else super().rate
+        language = (self.config.parts or {}).get("language", "") if self.config.fresh else ""
+        return FRESH_RATES.get(language, super().rate) if self.options.method == "full" else super().rate
 
     @staticmethod
     def usual(model: Path) -> str:
@@ -251,7 +251,7 @@ class Chained(Recipe):
         """A fusion checkpoint as the studio opens it: whole, or with its eye elsewhere; and the adapters alone."""
         models.save_adapter(self.model, folder)
         fusion = models.merged(self.model)
-        fusion.config.learned = True
+        fusion.config.fresh = False
         (checkpoint.keep if self.composed else checkpoint.save)(fusion, folder)
         self.tokenizer.save_pretrained(folder)
         if self.reader is not None:

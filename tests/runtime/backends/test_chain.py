@@ -88,7 +88,9 @@ def test_one_who_leaves_a_search_that_others_wait_for_does_not_end_it(tmp_path: 
     assert [seen.index for seen in chain.answer(gone) if seen.done] == [0, 1]
 
 
-def test_the_tokens_of_a_question_are_shown_as_its_encoder_reads_them(tmp_path: Path) -> None:
+def test_the_tokens_of_a_question_are_shown_as_its_encoder_reads_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     settings = Settings(home=str(tmp_path / "home"), offline=True)
     TOKENIZER.save_pretrained(tmp_path / "words")
     options = Compose(
@@ -98,7 +100,11 @@ def test_the_tokens_of_a_question_are_shown_as_its_encoder_reads_them(tmp_path: 
     folder = composing.write(options, tmp_path / "chain", settings)
     spec = folders.spec_of(folder)
     made: Any = load(Load(spec, {spec.key: folder}, "cpu", 1))
+    kind, cut = type(made._reader), []
+    once = kind.__call__
+    monkeypatch.setattr(kind, "__call__", lambda self, texts, **how: cut.append(texts) or once(self, texts, **how))
     asked, unasked = made.explain([Given((PICTURE,), text="the red sea"), Given((PICTURE,))], "a dog")
+    assert cut == [["the red sea"], [""]], "a question is cut into tokens once"
     assert asked.sights.read[0] == "[CLS]" and asked.sights.read[-1] == "[SEP]"
     assert "".join(asked.sights.read[1:-1]).replace("##", "") == "theredsea"
     assert unasked.sights.read == () and asked.sights.tokens == unasked.sights.tokens
