@@ -18,7 +18,7 @@ from mmdemo.catalog import Task
 from mmdemo.errors import StudioError
 from mmdemo.options import build, meta
 from mmdemo.runtime.standing import Row
-from mmdemo.ui.i18n import label, option_label, options_of
+from mmdemo.ui.i18n import catalogue, label, option_label, options_of
 from mmdemo.ui.languages import LANGUAGES
 
 
@@ -29,7 +29,13 @@ def choices(field: dataclasses.Field[Any]) -> Sequence[tuple[Any, str]] | None:
         return [(row.title, row.key) for row in catalog.having(cast(Task, about.task))]
     if about.language:
         return [(label("detect"), ""), *LANGUAGES]
-    return [(label(f"choice_{choice}"), choice) for choice in about.choices] or None
+    return [(label(choice_key(field.name, choice)), choice) for choice in about.choices] or None
+
+
+def choice_key(field: str, choice: str) -> str:
+    """The words of a choice: its own in this field, where it means another thing than elsewhere."""
+    own = f"choice_{field}_{choice}"
+    return own if own in catalogue()["ui"] else f"choice_{choice}"
 
 
 def component(task: str, field: dataclasses.Field[Any], kind: type) -> gr.components.Component:

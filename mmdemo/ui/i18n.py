@@ -57,6 +57,13 @@ def option_label(task: str, field: str, part: str) -> gr.I18nData:
     return _translations()(f"mm_{task}_{field}_{part}")
 
 
+def option_help(task: str, field: str, language: str) -> str:
+    """The help of an option in `language`, for what the server writes."""
+    words = option_words(task)[f"mm_{task}_{field}_help"]
+    chinese: str = catalogue()["options"].get(words, words)
+    return chinese if language == "zh" else words
+
+
 def options_of(name: str) -> type[Any]:
     """The options dataclass of one of `FORMS`."""
     own: dict[str, type[Any]] = {TRAIN: TrainOptions, TRIALS: SearchOptions, COMPOSE: Compose}

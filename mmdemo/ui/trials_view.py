@@ -21,6 +21,8 @@ from mmdemo.ui.i18n import label, say
 from mmdemo.ui.job_view import JobView, Seen
 from mmdemo.ui.sentences import translate
 
+NAMED = 20
+"""Trials that each have a name on the axis of a plot; with more there is no room for halves between them."""
 STATES = ("complete", "pruned", "fail", "running")
 Came = Mapping[str, Any]
 
@@ -80,10 +82,8 @@ class TrialsView(JobView):
         scored = [(one["number"] + 1, one["score"]) for one in came.get("trials", []) if one["score"] is not None]
         shares = list(came.get("importance", {}).items())
         return {
-            self.scores: _drawn(
-                ("trial", "score"), scored, say("trials_scores", language, name=metric), **around(scored)
-            ),
-            self.history: _drawn(("trial", "best"), so_far(came), say("trials_history", language, name=metric)),
+            self.scores: _by_trial("score", scored, say("trials_scores", language, name=metric)),
+            self.history: _by_trial("best", so_far(came), say("trials_history", language, name=metric)),
             self.mattered: _drawn(("setting", "share"), shares, say("trials_mattered", language), y_lim=[0, 1]),
         }
 
@@ -101,14 +101,22 @@ def _drawing() -> dict[str, Any]:
             "label": label("trials_run"), "elem_classes": ["mm-curve"]}  # fmt: skip
 
 
-def around(scored: Sequence[tuple[int, float]]) -> dict[str, list[float]]:
-    """Limits of a plot with room around the points, which are cut at its edges else."""
-    if not scored:
+def _by_trial(name: str, line: Sequence[tuple[int, float]], title: str) -> Any:
+    """A plot over the numbers of trials, whole ones: an axis of few numbers has halves, so they are names there."""
+    few = len(line) <= NAMED
+    shown = [(str(trial) if few else trial, value) for trial, value in line]
+    order = [trial for trial, _ in shown] if few else None
+    return _drawn(("trial", name), shown, title, sort=order, **around(line, named=few))
+
+
+def around(line: Sequence[tuple[int, float]], named: bool) -> dict[str, list[float] | None]:
+    """Limits of a plot with room around the points, which are cut at its edges else; names of trials have none."""
+    if not line:
         return {}
-    trials, values = zip(*scored, strict=True)
+    trials, values = zip(*line, strict=True)
     room = 0.05 * (max(values) - min(values)) or 0.01
     return {
-        "x_lim": [min(trials) - 0.5, max(trials) + 0.5],
+        "x_lim": None if named else [min(trials) - 0.5, max(trials) + 0.5],
         "y_lim": [min(values) - room, max(values) + room],
     }
 

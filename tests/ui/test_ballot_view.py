@@ -83,7 +83,7 @@ def test_what_was_forgotten_stands_in_the_report(studio: Any) -> None:
     assert "On data of another kind: news.csv" in html and "it has forgotten something" in html
     assert html.count("+0.100 … +0.400") == 2
     unsure = reports.html({**also, "also": {**also, "verdict": "can't tell yet: 30 rows"}}, studio.settings, "zh")
-    assert "在那里看不出变化：30 行" in unsure
+    assert "在该数据上看不出变化：30 行" in unsure
 
 
 def test_a_share_of_votes_is_told_with_its_interval() -> None:

@@ -187,6 +187,19 @@ def test_alignments_without_a_language_model_are_drawn_and_impossible_pairs_say_
         assert reason in shown[tab.diagram] and "do not make a chain" in shown[tab.drawing.status]
 
 
+def test_what_an_alignment_does_not_read_is_off_and_says_why(tab: Compose) -> None:
+    fusion, language = (tab.options.components[field] for field in ("fusion", "language"))
+    for alone in ("siamese", "svm"):
+        _, shown = all_of(tab.fit(alone, REQUEST))
+        assert set(shown) == {fusion, language}
+        assert all(one["interactive"] is False and "Not used" in one["info"] for one in shown.values())
+    _, shown = all_of(tab.fit("svm", CHINESE))
+    assert "不需要语言模型" in shown[fusion]["info"]
+    _, shown = all_of(tab.fit("linear", CHINESE))
+    assert all(one["interactive"] is True for one in shown.values())
+    assert shown[fusion]["info"] == "各模态如何与文字融合。" and shown[language]["info"] is None
+
+
 def test_an_svm_needs_no_composing_and_is_trained_with_labels_by_its_own_method(
     tab: Compose, studio: Any, tmp_path: Path
 ) -> None:

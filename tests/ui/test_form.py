@@ -14,7 +14,7 @@ from mmdemo.errors import InputError, UnknownName
 from mmdemo.options import meta
 from mmdemo.runtime.standing import Row
 from mmdemo.ui.form import Form
-from mmdemo.ui.i18n import label
+from mmdemo.ui.i18n import COMPOSE, TRAIN, label
 
 
 @pytest.mark.parametrize("task", tasks.TASKS)
@@ -76,6 +76,9 @@ def test_choices_are_words_that_the_browser_translates() -> None:
     assert [(str(shown), value) for shown, value in read_text.choices] == [
         (str(label(f"choice_{choice}")), choice) for choice in ("auto", "yes", "no")
     ]
+    alignment, method = Form.of(COMPOSE).components["projector"], Form.of(TRAIN).components["method"]
+    named = [{value: str(shown) for shown, value in one.choices}["svm"] for one in (alignment, method)]
+    assert named == [str(label("choice_projector_svm")), str(label("choice_svm"))], "what is a head there is none here"
     language = Form.of("transcribe").components["language"]
     assert str(language.choices[0][0]) == str(label("detect")) and language.choices[0][1] == ""
     assert ("中文", "zh") in language.choices

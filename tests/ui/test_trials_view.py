@@ -101,7 +101,7 @@ def test_trials_are_listed_plotted_and_the_best_is_trained(tab: Train) -> None:
     shown = view.opened(None, REQUEST)
     assert set(shown) <= set(view.outputs)
     assert "Best: wer 0.2 with learning_rate 0.002, epochs 4" in shown[view.best]
-    assert list(shown[view.scores]["value"]["trial"]) == [1, 2, 3, 5]
+    assert list(shown[view.scores]["value"]["trial"]) == ["1", "2", "3", "5"]
     assert list(shown[view.history]["value"]["best"]) == [0.4, 0.2, 0.2]
     assert dict(zip(*(shown[view.mattered]["value"][name] for name in ("setting", "share")), strict=True)) == {
         "learning_rate": 0.8, "epochs": 0.2,
@@ -118,6 +118,19 @@ def test_trials_are_listed_plotted_and_the_best_is_trained(tab: Train) -> None:
     assert values["learning_rate"] == 0.002 and values["epochs"] == 4 and after[tab.view.runs]["value"] == run.id
     for one in (run, busy):
         jobs.stop(one.id)
+
+
+def test_the_axis_of_trials_has_whole_numbers_in_their_order(tab: Train) -> None:
+    def history(count: int) -> Any:
+        rows = [{"number": one, "state": "complete", "score": 0.5, "params": {}, "why": ""} for one in range(count)]
+        job = searched(tab, {**CAME, "trials": rows})
+        return tab.trials.opened(job.id, REQUEST)[tab.trials.history]
+
+    few, many = history(11), history(60)
+    assert few["sort"] == list(few["value"]["trial"]) == [str(one) for one in range(1, 12)], "10 is not after 1"
+    assert few["x_lim"] is None, "another search before it may have had limits"
+    assert many["value"]["trial"].tolist() == list(range(1, 61)) and many["sort"] is None
+    assert many["x_lim"] == [0.5, 60.5]
 
 
 def test_a_search_without_a_result_trains_nothing_and_is_removed(tab: Train) -> None:

@@ -19,7 +19,19 @@ from mmdemo.errors import InputError, WeightsError
 from mmdemo.results import Segment, Sights, Word
 from mmdemo.runtime.backends import whisper_size, whisper_text, whisper_why
 from mmdemo.runtime.backends.languages import checked
-from mmdemo.runtime.backends.whisper_jobs import WINDOWS, Job, Leaving, batches, silent, storage, suspicious, window
+from mmdemo.runtime.backends.whisper_jobs import (
+    AFTER,
+    BEFORE,
+    WINDOWS,
+    Job,
+    Leaving,
+    batches,
+    reference,
+    silent,
+    storage,
+    suspicious,
+    window,
+)
 from mmdemo.runtime.base import RATE, Audio, Clip, Heard, Hearing, Load
 from mmdemo.runtime.estimates import Estimate
 from mmdemo.runtime.explaining import Explained, Given
@@ -38,9 +50,6 @@ SURE = 0.5
 """Probability from which one clip settles the language of its file."""
 FAINTEST = 3e-4
 """Peak below which a clip is silence (ten steps of 16 bits); Whisper writes "you" there."""
-BEFORE, AFTER = "\"'“¿([{-", "\"'.。,，!！?？:：”)]}、"
-"""Punctuation that belongs to the word after it, and to the word before it."""
-TEMPERATURES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 
 
 @dataclass(frozen=True)
@@ -246,39 +255,11 @@ class FasterWhisperBackend:
         self, job: Job, prompt: list[int], tokenizer: Any, hearing: Hearing
     ) -> tuple[list[int], float, float]:
         """Tokens, mean log-probability and probability of no speech, found as faster-whisper finds them."""
-        from faster_whisper.transcribe import TranscriptionOptions, get_suppressed_tokens
-
-        options = TranscriptionOptions(
-            beam_size=hearing.beams,
-            best_of=5,
-            patience=1,
-            length_penalty=1,
-            repetition_penalty=1,
-            no_repeat_ngram_size=0,
-            log_prob_threshold=whisper_text.TOO_UNSURE,
-            no_speech_threshold=whisper_text.NOBODY,
-            compression_ratio_threshold=whisper_text.TOO_REPETITIVE,
-            condition_on_previous_text=False,
-            prompt_reset_on_temperature=0.5,
-            temperatures=list(TEMPERATURES),
-            initial_prompt=None,
-            prefix=None,
-            suppress_blank=True,
-            suppress_tokens=get_suppressed_tokens(tokenizer, [-1]),
-            without_timestamps=False,
-            max_initial_timestamp=1.0,
-            word_timestamps=False,
-            prepend_punctuations=BEFORE,
-            append_punctuations=AFTER,
-            multilingual=False,
-            max_new_tokens=None,
-            clip_timestamps="0",
-            hallucination_silence_threshold=None,
-            hotwords=None,
-        )
         listener = copy.copy(self._model)
         listener.model = Leaving(self._model.model, hearing.go_on)
-        result, sure, _, _ = listener.generate_with_fallback(storage([job]), prompt, tokenizer, options)
+        result, sure, _, _ = listener.generate_with_fallback(
+            storage([job]), prompt, tokenizer, reference(tokenizer, hearing)
+        )
         return list(result.sequences_ids[0]), float(sure), float(result.no_speech_prob)
 
     def _segments(

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmdemo.runtime.backends import whisper_text
-from mmdemo.runtime.base import RATE, Clip
+from mmdemo.runtime.base import RATE, Clip, Hearing
 
 WINDOWS = (8, 12, 16, 20, 24, 30)
 """Seconds of audio the encoder is given; the last is what the model was trained on."""
@@ -22,6 +22,10 @@ LATE = 1.0
 """Seconds after the clip's end that a time token may name."""
 LOOK = 0.005
 """Seconds between two looks at whether a batch is written."""
+
+BEFORE, AFTER = "\"'“¿([{-", "\"'.。,，!！?？:：”)]}、"
+"""Punctuation that belongs to the word after it, and to the word before it."""
+TEMPERATURES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 
 
 @dataclass
@@ -69,6 +73,40 @@ def suspicious(tokens: Sequence[int], tokenizer: Any, sure: float, job: Job, lim
         or len(tokens) >= limit
         or whisper_text.repetitiveness(tokenizer.decode(list(tokens))) > whisper_text.TOO_REPETITIVE
         or whisper_text.latest(tokens, tokenizer.timestamp_begin) > job.seconds + LATE
+    )
+
+
+def reference(tokenizer: Any, hearing: Hearing) -> Any:
+    """How faster-whisper itself would listen, which is asked where a text is to be doubted."""
+    from faster_whisper.transcribe import TranscriptionOptions, get_suppressed_tokens
+
+    return TranscriptionOptions(
+        beam_size=hearing.beams,
+        best_of=5,
+        patience=1,
+        length_penalty=1,
+        repetition_penalty=1,
+        no_repeat_ngram_size=0,
+        log_prob_threshold=whisper_text.TOO_UNSURE,
+        no_speech_threshold=whisper_text.NOBODY,
+        compression_ratio_threshold=whisper_text.TOO_REPETITIVE,
+        condition_on_previous_text=False,
+        prompt_reset_on_temperature=0.5,
+        temperatures=list(TEMPERATURES),
+        initial_prompt=None,
+        prefix=None,
+        suppress_blank=True,
+        suppress_tokens=get_suppressed_tokens(tokenizer, [-1]),
+        without_timestamps=False,
+        max_initial_timestamp=1.0,
+        word_timestamps=False,
+        prepend_punctuations=BEFORE,
+        append_punctuations=AFTER,
+        multilingual=False,
+        max_new_tokens=None,
+        clip_timestamps="0",
+        hallucination_silence_threshold=None,
+        hotwords=None,
     )
 
 

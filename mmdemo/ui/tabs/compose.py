@@ -17,7 +17,7 @@ from mmdemo.ui.bench import Bench, Context, State, Updates
 from mmdemo.ui.chain_training import SVM, ChainTraining
 from mmdemo.ui.form import Form
 from mmdemo.ui.handlers import listen
-from mmdemo.ui.i18n import COMPOSE, label, language_of, option_label, say
+from mmdemo.ui.i18n import COMPOSE, label, language_of, option_help, option_label, say
 from mmdemo.ui.inputs import advanced, intro
 
 ROLES: dict[str, chains.Role] = {"vision": "vision", "audio": "audio", "text": "text", "language": "language"}
@@ -71,6 +71,8 @@ class Compose:
         for component in self.options.inputs:
             listen(component.change, self.draw, self.options.inputs, drawn)
         made = [self.training.model, *self.bench.outputs]
+        fields = self.options.components
+        listen(fields["projector"].change, self.fit, [fields["projector"]], [fields["fusion"], fields["language"]])
         return [
             listen(self.go.click, self.compose, [self.title, *self.options.inputs], made),
             *self.training.wired(),
@@ -113,6 +115,17 @@ class Compose:
             return State(shown, words=say(self._drawn(chosen) if fits else "chain_not", language))
 
         yield from self.drawing.serve(request, make, found.append, show)
+
+    def fit(self, projector: str, request: gr.Request) -> Iterator[Updates]:
+        """Turn the choices off that this alignment does not read, and say so; on again with another."""
+        alone, language = projector not in chains.PROJECTORS, language_of(request)
+        usual = {"fusion": option_help(COMPOSE, "fusion", language), "language": None}
+        yield {
+            self.options.components[field]: gr.update(
+                interactive=not alone, info=say("chain_unused", language) if alone else why
+            )
+            for field, why in usual.items()
+        }
 
     def _drawn(self, chosen: Sequence[Any]) -> str:
         """What is said beside the diagram."""
