@@ -47,6 +47,8 @@ def test_settings_are_searched_for_in_the_page(opened: Callable[..., Any], home:
             page.locator("#mm-trials-table").get_by_text("done")
         ).first.wait_for()
         page.locator("#mm-trials-history canvas, #mm-trials-history svg").first.wait_for(timeout=LONG)
+        ticks = page.locator("#mm-trials-history .role-axis-label").first.locator("text").all_text_contents()
+        assert ticks == ["1", "2"], "there is no trial and a half"
         page.locator("#mm-trials-train").click()
         page.locator("#mm-train-head").get_by_text("moods").wait_for(timeout=LONG)
         (run,) = [one for one in jobs.all() if one.kind == "train"]
