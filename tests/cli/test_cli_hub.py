@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -64,7 +65,8 @@ def test_what_a_repository_would_take_is_known_before_its_weights_are_fetched(on
     status, out, _ = online("models", "estimate", KEY, "--quantization", "fp32", "--device", "cpu", "--json")
     before = json.loads(out)
     assert status == 0 and before["weights"] > 0 and before["cache"] > 0
-    assert not [path for path, _, _ in served.log if path.endswith(".safetensors")]
+    heads = [(wanted, sent) for path, wanted, sent in served.log if path.endswith(".safetensors")]
+    assert heads and all(re.fullmatch(r"bytes=\d+-\d+", wanted) and sent <= 100_000 for wanted, sent in heads)
     assert online("models", "fetch", KEY)[0] == 0
     after = json.loads(online("models", "estimate", KEY, "--quantization", "fp32", "--device", "cpu", "--json")[1])
     assert after == before

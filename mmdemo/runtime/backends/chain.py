@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from PIL import Image
 
-from mmdemo.errors import Unsupported
 from mmdemo.fusion import checkpoint as files
 from mmdemo.fusion import reading
 from mmdemo.fusion.processing import sentence
@@ -54,7 +53,7 @@ class ChainBackend:
         model = quantized.finished(model.to(request.device, dtype), request.quantization, request.device)
         model.generation_config = model.language_model.generation_config
         self._model: Any = model
-        self._dtype, self._packed = dtype, request.quantization not in ("auto", "fp32", "bf16", "fp16")
+        self._dtype = dtype
         self._tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         named = (folder / READER).is_dir()
         self._reader: Any = AutoTokenizer.from_pretrained(folder / READER, local_files_only=True) if named else None
@@ -101,10 +100,6 @@ class ChainBackend:
 
     def explain(self, given: Sequence[Given], answer: str) -> Iterator[Explained]:
         """See `runtime.explaining.Explainer`."""
-        if self._packed:
-            raise Unsupported(
-                f"{self.spec.title} is packed into few bits and has no gradients to explain it by: choose auto or bf16."
-            )
         scenes = [(one, self._given([Scene(one.frames, one.sound)], [one.text])) for one in given]
         found = chain_why.explain(self._model, self._tokenizer, scenes, answer, self._search, self._threads)
         return map(self._with_text, scenes, found)

@@ -43,7 +43,6 @@ def explained(
         InputError: the answer has no words or too many.
         Unsupported: the model is packed, or its picture cannot be told from its words.
     """
-    spoken.differentiable(model)
     lead = _lead(tokenizer, inputs)
     encoding = tokenizer.backend_tokenizer.encode(lead + answer, add_special_tokens=False)
     spoken.check(answer, len(encoding.ids), MOST)

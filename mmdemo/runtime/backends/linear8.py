@@ -39,9 +39,13 @@ class Linear8(nn.Module):
         self.bias = layer.bias
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """(…, inputs) to (…, outputs), in the type of the inputs; few tokens are multiplied in bfloat16."""
+        """(…, inputs) to (…, outputs), in the type of the inputs; few tokens are multiplied in bfloat16.
+
+        Gradients reach the inputs, by the weight made whole: the kernel has none.
+        """
         rows = inputs.reshape(-1, inputs.shape[-1])
-        if 0 < len(rows) <= FEW and rows.shape[1] % BLOCK == 0:
+        quick = not (torch.is_grad_enabled() and rows.requires_grad)
+        if quick and 0 < len(rows) <= FEW and rows.shape[1] % BLOCK == 0:
             short = rows.to(torch.bfloat16).contiguous()
             out = torch._weight_int8pack_mm(short, self.weight, self.scale).to(inputs.dtype)
         else:

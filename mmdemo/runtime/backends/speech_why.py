@@ -41,7 +41,6 @@ def explained(
         InputError: the answer has no words or too many.
         Unsupported: the model is packed.
     """
-    spoken.differentiable(model)
     encoding = tokenizer.backend_tokenizer.encode(answer, add_special_tokens=False)
     spoken.check(answer, len(encoding.ids), MOST)
     ids = torch.tensor([encoding.ids], device=model.device)

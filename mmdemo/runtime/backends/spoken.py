@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mmdemo.errors import InputError, Unsupported
+from mmdemo.errors import InputError
 from mmdemo.results import Reason
 
 Floats = NDArray[np.float32]
@@ -59,13 +58,3 @@ def check(answer: str, tokens: int, most: int) -> None:
         raise InputError("The answer has no words: give what the model said.")
     if tokens > most:
         raise InputError(f"The answer has {tokens:,} tokens and at most {most} are explained: shorten it.")
-
-
-def differentiable(model: Any) -> None:
-    """Nothing, if a model of torch has gradients.
-
-    Raises:
-        Unsupported: its weights are packed in 8 bits.
-    """
-    if any(type(module).__module__.startswith("torch.ao.") for module in model.modules()):
-        raise Unsupported("A model in 8 bits has no gradients to explain it by: choose auto or bf16.")

@@ -74,7 +74,7 @@ def test_the_probabilities_are_those_of_the_words_it_generates(
     assert logs.tolist() == pytest.approx(expected, abs=2e-3)
 
 
-def test_nothing_to_explain_and_packed_weights_are_refused(
+def test_nothing_to_explain_is_refused(
     folders: dict[str, str],  # noqa: F811
     manager: Manager,  # noqa: F811
 ) -> None:
@@ -85,9 +85,21 @@ def test_nothing_to_explain_and_packed_weights_are_refused(
         list(backend.explain([Given(pictures()[:1])], "dog " * 500))
     with pytest.raises(InputError, match="no picture"):
         list(backend.explain([Given()], "dog"))
-    packed: Any = manager.get(folders["llava"], how=How("int8", "cpu"))
-    with pytest.raises(Unsupported, match="no gradients"):
-        list(packed.explain([Given(pictures()[:1])], "dog"))
+
+
+def test_weights_of_eight_bits_are_explained_as_whole_ones_are(
+    folders: dict[str, str],  # noqa: F811
+    manager: Manager,  # noqa: F811
+) -> None:
+    (whole,), (packed,) = (
+        list(manager.get(folders["llava"], how=How(way, "cpu")).explain([Given(pictures()[:1])], "dog"))  # type: ignore[attr-defined]
+        for way in ("fp32", "int8")
+    )
+    assert len(packed.reasons) == len(whole.reasons) >= 1
+    for one, other in zip(packed.reasons, whole.reasons, strict=True):
+        assert one.probability == pytest.approx(other.probability, rel=0.1)
+        places = [reason.looked["vision"].ravel() for reason in (one, other)]
+        assert np.corrcoef(*places)[0, 1] > 0.95
 
 
 def test_tiles_of_a_picture_are_put_together_and_the_small_whole_lies_over_them() -> None:

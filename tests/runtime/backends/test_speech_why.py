@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from mmdemo import catalog
-from mmdemo.errors import InputError, Unsupported
+from mmdemo.errors import InputError
 from mmdemo.media.audio import stream_audio
 from mmdemo.runtime.backends import load, whisper_why
 from mmdemo.runtime.base import RATE, Clip, Hearing, Load
@@ -76,16 +76,25 @@ def test_each_word_says_when_in_the_sound_it_was_heard(folders: dict[str, str], 
         list(backend.explain([Given()], said))
 
 
-def test_too_many_words_another_text_and_packed_weights_are_refused(folders: dict[str, str], manager: Manager) -> None:
+def test_too_many_words_and_another_text_are_refused(folders: dict[str, str], manager: Manager) -> None:
     whisper: Any = manager.get(folders["whisper"], how=How("fp32", "cpu"))
     with pytest.raises(InputError, match="shorten it"):
         list(whisper.explain([Given(sound=noise(1.0))], "a b " * 200))
     letters: Any = manager.get(folders["ctc"], how=How("fp32", "cpu"))
     with pytest.raises(InputError, match="hears something else"):
         list(letters.explain([Given(sound=noise(1.0))], "never said"))
-    packed: Any = manager.get(folders["whisper"], how=How("int8", "cpu"))
-    with pytest.raises(Unsupported, match="no gradients"):
-        list(packed.explain([Given(sound=noise(1.0))], "a"))
+
+
+def test_weights_of_eight_bits_are_explained_as_whole_ones_are(folders: dict[str, str], manager: Manager) -> None:
+    (whole,), (packed,) = (
+        list(manager.get(folders["whisper"], how=How(way, "cpu")).explain([Given(sound=noise(1.0))], "a"))  # type: ignore[attr-defined]
+        for way in ("fp32", "int8")
+    )
+    assert len(packed.reasons) == len(whole.reasons) >= 1
+    for one, other in zip(packed.reasons, whole.reasons, strict=True):
+        assert one.probability == pytest.approx(other.probability, rel=0.1)
+        places = [reason.looked["audio"].ravel() for reason in (one, other)]
+        assert np.corrcoef(*places)[0, 1] > 0.95
 
 
 @pytest.mark.weights
