@@ -41,7 +41,7 @@ def explained(
 
     Raises:
         InputError: the answer has no words or too many.
-        Unsupported: the model is packed, or its picture cannot be told from its words.
+        Unsupported: its picture cannot be told from its words.
     """
     lead = _lead(tokenizer, inputs)
     encoding = tokenizer.backend_tokenizer.encode(lead + answer, add_special_tokens=False)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 BLOCK = 32
-"""What the number of inputs must divide by for that kernel, which reads past the end of a row otherwise."""
+"""The number of inputs must be a multiple of it for the kernel, which takes as many at once and looks for no end."""
 FEW = 32
 """Tokens up to which the kernel that reads 8 bits is faster than making the weight whole for a product."""
 

@@ -39,7 +39,6 @@ def explained(
 
     Raises:
         InputError: the answer has no words or too many.
-        Unsupported: the model is packed.
     """
     encoding = tokenizer.backend_tokenizer.encode(answer, add_special_tokens=False)
     spoken.check(answer, len(encoding.ids), MOST)
